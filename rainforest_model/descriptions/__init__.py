@@ -1,0 +1,1 @@
+"""What is simulated, said without time: frozen, validated descriptions of machines, systems and programs."""

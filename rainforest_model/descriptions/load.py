@@ -1,0 +1,154 @@
+"""From TOML to frozen descriptions, and one clear line when a file does not fit."""
+
+from __future__ import annotations
+
+import tomllib
+from functools import lru_cache
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from ..errors import InputError
+from ..resources import data_path
+from .machine import Machine
+from .program import Program
+from .system import Kernel, Partitioning, System
+
+_Model = TypeVar("_Model", bound=BaseModel)
+_FOLDERS = {Machine: "machines", Kernel: "systems/kernels", Partitioning: "systems/partitionings", Program: "workloads"}
+
+
+def read_toml(path: Path | str) -> dict:
+    """The tables of a TOML file.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read or is no TOML.
+    """
+    path = Path(path)
+    try:
+        with path.open("rb") as file:
+            return tomllib.load(file)
+    except OSError as error:
+        raise InputError(error.strerror or "cannot be read", file=path) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"no valid TOML: {error}", file=path) from None
+
+
+def validated(model: type[_Model], table: dict, file: Path | str | None = None, prefix: str = "") -> _Model:
+    """The description that a table holds.
+
+    Raises
+    ------
+    InputError
+        Naming the first key that does not fit, its value and the reason.
+    """
+    try:
+        return model.model_validate(table)
+    except ValidationError as error:
+        raise _first(error, file, prefix) from None
+
+
+def _first(error: ValidationError, file, prefix: str) -> InputError:
+    detail = error.errors(include_url=False)[0]
+    parts = [str(part) for part in detail["loc"]]
+    key = ".".join([prefix, *parts] if prefix else parts)
+    reason = detail["msg"].removeprefix("Value error, ")
+    if isinstance(detail["input"], (dict, list, tuple)) or detail["type"] == "missing":
+        return InputError(reason, file=file, key=key)
+    return InputError(reason, file=file, key=key, value=detail["input"])
+
+
+def _shipped(model: type[_Model]) -> dict[str, Path]:
+    return {path.stem: path for path in sorted(data_path(_FOLDERS[model]).glob("*.toml"))}
+
+
+@lru_cache(maxsize=None)
+def _load(model: type[_Model], path: Path) -> _Model:
+    return validated(model, read_toml(path), path)
+
+
+def _find(model: type[_Model], id: str, key: str) -> _Model:
+    """A shipped description by its id, or a user's by its path."""
+    shipped = _shipped(model)
+    if id in shipped:
+        return _load(model, shipped[id])
+    if str(id).endswith(".toml"):
+        return validated(model, read_toml(id), id)
+    raise InputError(f"no such {key}; known: {', '.join(shipped)}; or the path of a .toml file", key=key, value=id)
+
+
+def machine(id: str) -> Machine:
+    """The machine `id`, or the one described in the TOML file of that path.
+
+    Raises
+    ------
+    InputError
+        If there is none, or the file does not fit.
+
+    Examples
+    --------
+    >>> machine("S-A")
+    <Machine S-A: 2 sockets x 6 cores, 2.4 GHz>
+    """
+    return _find(Machine, id, "machine")
+
+
+def kernel(id: str) -> Kernel:
+    """The kernel `id`, or the one described in the TOML file of that path."""
+    return _find(Kernel, id, "kernel")
+
+
+def partitioning(id: str) -> Partitioning:
+    """The partitioning `id`, or the one described in the TOML file of that path."""
+    return _find(Partitioning, id, "partitioning")
+
+
+def machines() -> list[str]:
+    """Ids of the shipped machines."""
+    return list(_shipped(Machine))
+
+
+def systems() -> list[str]:
+    """Ids of the paper's systems: each kernel shared, then the default kernel under each partitioning.
+
+    Examples
+    --------
+    >>> systems()
+    ['linux-2.6.32', 'linux-2.6.35m', 'linux-3.17.4', 'linux-4.9.40', 'lxc', 'xen', 'rainforest']
+    """
+    divided = [p for p in map(partitioning, _shipped(Partitioning)) if p.partitioned]
+    order = {"lxc": 0, "xen": 1, "rainforest": 2}
+    return [*_shipped(Kernel), *sorted((p.id for p in divided), key=lambda id: (order.get(id, 9), id))]
+
+
+def system(id: str, kernel: str | None = None) -> System:
+    """A kernel under a partitioning.
+
+    Parameters
+    ----------
+    id : str
+        A kernel's id (that kernel, shared by all) or a partitioning's.
+    kernel : str, optional
+        Another kernel for the partitioning than its default one.
+
+    Raises
+    ------
+    InputError
+        If there is no such kernel or partitioning.
+
+    Examples
+    --------
+    >>> system("rainforest")
+    <System rainforest>
+    >>> system("rainforest", kernel="linux-4.9.40")
+    <System rainforest on linux-4.9.40>
+    """
+    if id in _shipped(Kernel) and kernel is None:
+        return System(kernel=_find(Kernel, id, "kernel"), partitioning=partitioning("linux"))
+    if id not in _shipped(Partitioning) and not str(id).endswith(".toml"):
+        raise InputError(f"no such system; known: {', '.join(systems())}", key="system", value=id)
+    how = partitioning(id)
+    return System(kernel=_find(Kernel, kernel or how.default_kernel, "kernel"), partitioning=how)

@@ -1,0 +1,112 @@
+"""A scenario: which programs run where, on which machine under which system, for how long."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from .machine import Machine
+from .parameter import Description, Parameter
+from .program import Program, time_ns
+from .structure import Structure
+from .system import System
+
+MAX_TASKS = 4096
+
+
+class Load(Description):
+    """Threads that run one program.
+
+    Attributes
+    ----------
+    program : Program
+    processes : int
+        Processes in each partition; each has an address space of its own.
+    threads : int
+        Threads of each process.
+    place : {"partition", "outside"}
+        ``outside``: clients on other machines, once, with nothing to contend for.
+    pinned : bool
+        Whether each thread keeps to one core.
+    """
+
+    program: Program
+    processes: int = Field(default=1, ge=1, le=MAX_TASKS)
+    threads: int = Field(default=1, ge=1, le=MAX_TASKS)
+    place: Literal["partition", "outside"] = "partition"
+    pinned: bool = False
+
+
+class Scenario(Description):
+    """Everything a run needs to know, and nothing of how it is run.
+
+    Attributes
+    ----------
+    machine, system : Machine, System
+    loads : tuple of Load
+    cores : int
+        Cores in use, the machine's first ones, socket after socket.
+    partitions : int
+        OS instances (or, on a system without partitions, copies of the load) among which the cores are
+        divided evenly.
+    duration, warmup : str
+        Simulated time, and how much of its beginning is not recorded.
+    stagger : str
+        Threads start at times uniform on 0 .. stagger, so that they do not march in step.
+    structures, costs : dict
+        Structures and path costs of the scenario's own, over those of the system.
+    """
+
+    machine: Machine
+    system: System
+    loads: tuple[Load, ...] = Field(min_length=1)
+    cores: int = Field(ge=1)
+    partitions: int = Field(default=1, ge=1)
+    duration: str = "20 ms"
+    warmup: str = "1 ms"
+    stagger: str = "20 us"
+    structures: dict[str, Structure] = {}
+    costs: dict[str, Parameter] = {}
+
+    @model_validator(mode="after")
+    def _fits(self):
+        have = self.machine.topology.cores
+        if self.cores > have:
+            raise ValueError(f"cores = {self.cores}, but machine {self.machine.id} has {have}")
+        if self.cores % self.partitions:
+            raise ValueError(f"{self.cores} cores cannot be divided evenly among partitions = {self.partitions}")
+        for key in ("duration", "warmup", "stagger"):
+            time_ns(getattr(self, key))
+        if not time_ns(self.warmup) < time_ns(self.duration):
+            raise ValueError(f"warmup ({self.warmup}) must end before the duration ({self.duration})")
+        tasks = sum(
+            load.processes * load.threads * (1 if load.place == "outside" else self.partitions) for load in self.loads
+        )
+        if tasks > MAX_TASKS:
+            raise ValueError(f"{tasks} threads; the engines have room for {MAX_TASKS}")
+        return self
+
+    @property
+    def all_structures(self) -> dict[str, Structure]:
+        """The system's structures with the scenario's own laid over them."""
+        return {**self.system.structures, **self.structures}
+
+    def path_ns(self, name: str) -> float:
+        """Uncontended time of a kernel path in nanoseconds.
+
+        Raises
+        ------
+        KeyError
+            If neither the scenario nor the system knows the path.
+        """
+        if name in self.costs:
+            return self.costs[name].ns(self.machine.clock_ghz)
+        return self.system.path_ns(name, self.machine.clock_ghz)
+
+    def __repr__(self) -> str:
+        names = ", ".join(load.program.id for load in self.loads)
+        return (
+            f"<Scenario {names} on {self.system.id}, {self.machine.id}: {self.cores} cores in "
+            f"{self.partitions} parts, {self.duration}>"
+        )

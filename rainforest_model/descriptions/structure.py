@@ -1,0 +1,90 @@
+"""A shared kernel structure: its kind, and the scope at which one copy of it exists."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from .parameter import Description
+
+Scope = Literal["core", "process", "node", "container", "instance", "machine"]
+SCOPES: tuple[str, ...] = ("core", "process", "node", "container", "instance", "machine")
+"""Ordered from private to global.  An *instance* is one running kernel; a *container* one partition,
+whether or not it has a kernel of its own; a *node* is the memory of one socket within an instance."""
+
+Kind = Literal[
+    "ticket_lock",       # FIFO spin lock; its hand-off grows with its waiters
+    "queue_lock",        # MCS or qspinlock; its hand-off does not
+    "mutex",             # sleeping lock; a woken waiter must try again
+    "rwsem",             # sleeping reader-writer lock, granted in arrival order
+    "percpu_counter",    # per-CPU deltas, folded under a lock past a batch
+    "sloppy_counter",    # per-core spare references of a central count
+    "atomic",            # one line, one atomic read-modify-write each time
+    "locked_count",      # a count changed under its own spin lock
+    "percpu",            # a private copy each core: never contended
+    "rcu",               # readers store nothing
+    "seqlock",           # readers retry when a writer came between
+    "line",              # plain data on one cache line
+    "tlb",               # how translations are flushed on other cores
+    "absent",            # this kernel has no such structure
+]
+
+
+class Structure(Description):
+    """One row of the paper's idea: what a structure is and who shares it.
+
+    Attributes
+    ----------
+    kind : str
+        What it is (see `Kind`).
+    scope : str
+        At which scope one copy exists (see `SCOPES`).
+    lock : {"ticket", "queue"}, optional
+        The spin lock inside a ``percpu_counter`` or a ``locked_count``, or around ``tlb`` slots.
+    waiting : {"sleep", "optimistic"}
+        How a ``mutex`` or ``rwsem`` waits: at once asleep, or spinning while its owner runs.
+    interrupts_off : bool
+        Whether the holder of a spin lock keeps interrupts off (``spin_lock_irqsave``).
+    batch : str, optional
+        Of a ``percpu_counter``: an expression of ``cpus`` and ``ram_pages``; of a ``sloppy_counter``:
+        the spare references a core keeps.
+    slots : int
+        Of ``tlb``: flush slots, each a lock that is held until all targets have answered; slot =
+        core mod slots.  0: per-CPU queues, nothing shared.
+    pages_per_flush : int, optional
+        Of ``tlb``: pages gathered before the next flush.
+    single_page_limit : int
+        Of ``tlb``: up to so many pages are flushed one by one.
+    label : str, optional
+        The kernel's own name, where the key is not.
+    source : str
+        File and version, or the publication.
+    """
+
+    kind: Kind
+    scope: Scope
+    lock: Literal["ticket", "queue"] | None = None
+    waiting: Literal["sleep", "optimistic"] = "sleep"
+    interrupts_off: bool = False
+    batch: str | None = None
+    slots: int = Field(default=0, ge=0, le=64)
+    pages_per_flush: int | None = Field(default=None, ge=1)
+    single_page_limit: int = Field(default=0, ge=0)
+    label: str | None = None
+    source: str = Field(min_length=3)
+
+    @model_validator(mode="after")
+    def _complete(self):
+        needs_lock = self.kind in ("percpu_counter", "locked_count") or (self.kind == "tlb" and self.slots)
+        if needs_lock and self.lock is None:
+            raise ValueError(f"a {self.kind} needs lock = \"ticket\" or \"queue\"")
+        if not needs_lock and self.lock is not None:
+            raise ValueError(f"a {self.kind} has no lock of its own")
+        if (self.kind in ("percpu_counter", "sloppy_counter")) != (self.batch is not None):
+            raise ValueError("batch belongs to percpu_counter and sloppy_counter, and they need it")
+        if (self.kind == "tlb") != (self.pages_per_flush is not None):
+            raise ValueError("pages_per_flush belongs to tlb, and it needs it")
+        if self.kind in ("percpu_counter", "tlb") and self.scope in ("core", "process"):
+            raise ValueError(f"a {self.kind} with scope {self.scope!r} would be shared by nobody")
+        return self

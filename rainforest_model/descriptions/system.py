@@ -1,0 +1,174 @@
+"""A system is a kernel under a partitioning; nothing else differs between the paper's seven."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from .parameter import Description, Parameter
+from .structure import Structure
+
+
+class Scheduler(Description):
+    """CFS-like knobs before scaling, the timer tick, and the price of switching.
+
+    The three latencies are multiplied by ``1 + floor(log2(min(cpus, 8)))`` of the instance.
+    """
+
+    latency: Parameter
+    min_granularity: Parameter
+    wakeup_granularity: Parameter
+    tick_period: Parameter
+    tick_cost: Parameter
+    context_switch: Parameter
+    wakeup: Parameter
+    idle_wakeup: Parameter
+    migration: Parameter
+
+
+class Background(Description):
+    """Housekeeping that the kernel does on its own: every `period`, for `work`, on each core or once."""
+
+    per: Literal["core", "instance"]
+    period: Parameter
+    work: Parameter
+
+
+class Kernel(Description):
+    """One version of the kernel.
+
+    Attributes
+    ----------
+    costs : dict of str to Parameter
+        Time of each named stretch of kernel path when nothing contends.
+    constants : dict of str to Parameter
+        Plain numbers of the kernel that programs and batches may name (``pagevec``, ``pcp_batch``).
+    structures : dict of str to Structure
+        The shared structures that programs name.
+    path_variation : Parameter
+        Coefficient of variation of a path cost (lognormal).
+    """
+
+    kind: Literal["kernel"]
+    id: str
+    title: str
+    released: int
+    source: str
+    path_variation: Parameter
+    scheduler: Scheduler
+    costs: dict[str, Parameter]
+    constants: dict[str, Parameter] = {}
+    structures: dict[str, Structure]
+    background: dict[str, Background] = {}
+
+    def __repr__(self) -> str:
+        return f"<Kernel {self.id}: {len(self.structures)} structures, {len(self.costs)} path costs>"
+
+
+class Surcharge(Description):
+    """What a partitioning adds to a kernel path: a factor, and a time on top."""
+
+    factor: Parameter | None = None
+    plus: Parameter | None = None
+
+    @model_validator(mode="after")
+    def _something(self):
+        if self.factor is None and self.plus is None:
+            raise ValueError("a surcharge has a factor, a plus, or both")
+        return self
+
+
+class Partitioning(Description):
+    """How a machine is divided, and what the division costs.
+
+    Attributes
+    ----------
+    kernels : {"one", "each"}
+        ``one``: all partitions run on one kernel instance (Linux, LXC); ``each``: every partition
+        runs its own (Xen, RainForest).
+    partitioned : bool
+        Whether cores are divided into partitions at all (Linux: no; programs roam over the machine).
+    memory : {"any", "local"}
+        Memory policy.
+    structures : dict of str to Structure
+        Structures that replace or join those of the kernel.
+    surcharges : dict of str to Surcharge
+        Added costs by path name.
+    """
+
+    kind: Literal["partitioning"]
+    id: str
+    title: str
+    source: str
+    kernels: Literal["one", "each"]
+    partitioned: bool
+    memory: Literal["any", "local"]
+    instance_name: str
+    default_kernel: str
+    structures: dict[str, Structure] = {}
+    surcharges: dict[str, Surcharge] = {}
+    costs: dict[str, Parameter] = {}
+    background: dict[str, Background] = {}
+
+
+class System(Description):
+    """A kernel under a partitioning.
+
+    Examples
+    --------
+    >>> from rainforest_model.descriptions.load import system
+    >>> system("rainforest", kernel="linux-4.9.40").id
+    'rainforest on linux-4.9.40'
+    """
+
+    kernel: Kernel
+    partitioning: Partitioning
+
+    @property
+    def id(self) -> str:
+        """The kernel's id on plain Linux, the partitioning's on its default kernel, else both."""
+        if not self.partitioning.partitioned:
+            return self.kernel.id
+        if self.kernel.id == self.partitioning.default_kernel:
+            return self.partitioning.id
+        return f"{self.partitioning.id} on {self.kernel.id}"
+
+    @property
+    def title(self) -> str:
+        """A name for a legend."""
+        if not self.partitioning.partitioned:
+            return self.kernel.title
+        if self.kernel.id == self.partitioning.default_kernel:
+            return self.partitioning.title
+        return f"{self.partitioning.title} ({self.kernel.title})"
+
+    @property
+    def structures(self) -> dict[str, Structure]:
+        """The kernel's structures with the partitioning's laid over them."""
+        return {**self.kernel.structures, **self.partitioning.structures}
+
+    @property
+    def background(self) -> dict[str, Background]:
+        """Housekeeping of kernel and partitioning together."""
+        return {**self.kernel.background, **self.partitioning.background}
+
+    def path_ns(self, name: str, clock_ghz: float) -> float:
+        """Uncontended time of a named kernel path in nanoseconds, surcharges included.
+
+        Raises
+        ------
+        KeyError
+            If neither the kernel nor the partitioning knows the path.
+        """
+        cost = {**self.kernel.costs, **self.partitioning.costs}[name].ns(clock_ghz)
+        extra = self.partitioning.surcharges.get(name)
+        if extra is not None:
+            if extra.factor is not None:
+                cost *= extra.factor.value
+            if extra.plus is not None:
+                cost += extra.plus.ns(clock_ghz)
+        return cost
+
+    def __repr__(self) -> str:
+        return f"<System {self.id}>"

@@ -1,0 +1,110 @@
+"""The door of the compiled engine: lowered tables in, counts and moments out."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..histogram import BUCKETS
+from ..tables import Tables
+from . import arena, loop, tree
+from ..outcome import Outcome, StopReason
+
+SLICE_EVENTS = 200_000
+"""Events between two turns of Python: some ten milliseconds, so that Ctrl-C and progress work."""
+
+_REASONS = {
+    arena.LIVELOCK: StopReason.LIVELOCK,
+    arena.QUEUE_FULL: StopReason.QUEUE_FULL,
+    arena.NOT_HELD: StopReason.NOT_HELD,
+    arena.DEADLOCK: StopReason.DEADLOCK,
+    arena.TRACE_FULL: StopReason.TRACE_FULL,
+}
+
+
+class CompiledEngine:
+    """One replication of a lowered scenario on the compiled loop.
+
+    Parameters
+    ----------
+    tables : Tables
+        The lowered scenario.
+    warmup : int
+        Ticks before which nothing is recorded.
+    trace : int
+        Room for so many events of the trace; 0 keeps none.
+    """
+
+    def __init__(self, tables: Tables, warmup: int = 0, trace: int = 0):
+        self.tables = tables
+        self._layout = layout = arena.Layout(tables, trace)
+        self._a = arena.build(layout, warmup)
+        slots = len(tables.tasks) + tables.cores * (tables.uses_interrupts + tables.uses_ticks)
+        if slots > arena.MAX_SLOTS:
+            raise ValueError(f"{slots} tasks, inboxes and timers; there is room for {arena.MAX_SLOTS}")
+        self._tree = tree.build(slots)
+        self._a[arena.LEAVES] = len(self._tree) // 2
+        self._a[arena.MOMENTS] = len(tables.reals)
+        self._a[arena.ACTING] = -1
+        self._f = np.concatenate([tables.reals, np.zeros(4 * len(tables.series))])
+        self._hist = np.zeros((max(1, len(tables.series)), BUCKETS), np.int64)
+        for index, task in enumerate(tables.tasks):
+            tree.put(self._a, self._tree, index, task.begins)
+        if tables.uses_ticks:
+            for index, first in enumerate(tables.first_ticks()):
+                if first:
+                    tree.put(self._a, self._tree, int(self._a[arena.TICK_SLOT]) + index, first)
+
+    @property
+    def now(self) -> int:
+        """Ticks that have passed."""
+        return int(self._a[arena.NOW])
+
+    @property
+    def events(self) -> int:
+        """Events processed."""
+        return int(self._a[arena.EVENTS])
+
+    def run(self, until: int, on_slice=None) -> StopReason:
+        """Go on until the tick `until`; `on_slice` is called with the time now and then."""
+        while not loop.run(self._a, self._tree, self._f, self._hist, until, SLICE_EVENTS):
+            status = int(self._a[arena.STATUS])
+            if status != arena.FINE:
+                return _REASONS[status]
+            if on_slice is not None:
+                on_slice(self.now)
+        return StopReason.REACHED
+
+    def culprit(self) -> str:
+        """Name of the task that stopped the run."""
+        offset = int(self._a[arena.CULPRIT])
+        if offset < 0:
+            return "none"
+        return self.tables.tasks[(offset - arena.TASK0) // arena.TASK_WIDTH].name
+
+    def outcome(self) -> Outcome:
+        """What has been recorded so far."""
+        n, series = len(self.tables.reals), len(self.tables.series)
+        return Outcome(
+            counts=self._hist[:series].copy(),
+            moments=self._f[n:].reshape(series, 4).copy(),
+            busy=self._busy(),
+            now=self.now,
+            events=self.events,
+        )
+
+    def _busy(self) -> np.ndarray:
+        busy = np.zeros(self.tables.cores, np.int64)
+        for index in range(self.tables.cores):
+            c = self._layout.core(index)
+            busy[index] = self._a[c + arena.BUSY]
+            if self._a[c + arena.CURRENT] >= 0:
+                busy[index] += self.now - self._a[c + arena.BUSY_SINCE]
+        return busy
+
+    def trace(self) -> np.ndarray:
+        """The trace: int64[events, 3] of time, slot and operation number (-1 for an interrupt)."""
+        a, start = self._a, self._layout.trace
+        rows = a[start:start + 3 * int(a[arena.TRACED])].reshape(-1, 3).copy()
+        tasks = rows[:, 2] >= 0
+        rows[tasks, 2] = (rows[tasks, 2] - self._layout.ops) // arena.OP_WIDTH
+        return rows

@@ -1,0 +1,42 @@
+"""What a replication leaves, from either engine: histograms, moments, busy time, and why it stopped."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+
+
+class StopReason(Enum):
+    """Why an engine stopped; only the first is as it should be."""
+
+    REACHED = "reached its end"
+    LIVELOCK = "does not let time pass: its operations cost nothing"
+    QUEUE_FULL = "found its queue full: more requests arrive than are served"
+    NOT_HELD = "releases a lock that it does not hold"
+    DEADLOCK = "waits for ever, as all others do"
+    TRACE_FULL = "filled the trace"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Counts of one replication.
+
+    Attributes
+    ----------
+    counts : int64[series, buckets]
+        Latency histograms (`rainforest_model.histogram`), in ticks.
+    moments : float64[series, 4]
+        Count, sum, sum of squares and maximum of each series, in ticks.
+    busy : int64[cores]
+        Ticks for which each core had a task.
+    now, events : int
+        Simulated ticks and processed events.
+    """
+
+    counts: np.ndarray
+    moments: np.ndarray
+    busy: np.ndarray
+    now: int
+    events: int

@@ -1,0 +1,162 @@
+"""The lowered scenario: plain integer tables that both engines take, and that nothing writes to.
+
+Times are ticks (`rainforest_model.units`).  Tasks, cores, locks and the rest are numbered from 0.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from .opcodes import FLUSH as FLUSH_CODE
+
+(
+    SPIN_LOCK, SLEEPING_LOCK, RW_LOCK, LINE, COUNTER, QUEUE,
+) = range(6)
+"""Kinds of shared object a symbol may be bound to (a `Tables.objects` row's kind)."""
+
+# Columns of Tables.latency: what is done with a line that its owner has modified.
+LOAD, STORE, ATOMIC = range(3)
+# Rows of Tables.latency: the running core owns it; same socket; one hop; two hops.
+OWN, SAME_SOCKET, ONE_HOP, TWO_HOPS = range(4)
+
+OUTSIDE = -1
+"""Domain of a task that runs on no core of the machine (a client)."""
+
+
+@dataclass(frozen=True)
+class Domain:
+    """A set of cores that one scheduler serves, with that scheduler's prices in ticks.
+
+    Attributes
+    ----------
+    cores : tuple of int
+        Cores among which its tasks may be placed.
+    latency, min_granularity, wakeup_granularity : int
+        CFS knobs, already scaled.
+    tick_period, tick_phase, tick_cost : int
+        Timer tick; a period of 0 means none.
+    context_switch, wakeup, idle_wakeup, migration : int
+        Switching to another task; the waker's work; waking an idle core; a task's cold cache.
+    """
+
+    cores: tuple[int, ...]
+    latency: int = 0
+    min_granularity: int = 0
+    wakeup_granularity: int = 0
+    tick_period: int = 0
+    tick_phase: int = 0
+    tick_cost: int = 0
+    context_switch: int = 0
+    wakeup: int = 0
+    idle_wakeup: int = 0
+    migration: int = 0
+
+
+@dataclass(frozen=True)
+class TaskRow:
+    """One thread: where its program starts, whose address space it has, where it may run, when it starts."""
+
+    name: str
+    start: int
+    address_space: int
+    domain: int
+    home: int
+    pinned: bool
+    begins: int
+
+
+@dataclass(frozen=True)
+class ObjectRow:
+    """One copy of a shared structure.  `stream` seeds its random order of hand-off."""
+
+    name: str
+    kind: int
+    stream: int = 0
+
+
+@dataclass(frozen=True)
+class Tables:
+    """Everything an engine needs.
+
+    Attributes
+    ----------
+    ops : int64[n, 8]
+        Operation code and seven operands (`rainforest_model.opcodes`).
+    reals : float64[m]
+        Parameters of random durations.
+    tasks : list of TaskRow
+    domains : list of Domain
+    objects : list of ObjectRow
+        Every copy of every shared structure.
+    symbols : list of str
+        What the symbol operands stand for.
+    bind : int64[tasks, symbols]
+        First object of each symbol for each task (-1: never used).
+    streams : int64[tasks, purposes]
+        Start of each task's random streams.
+    registers : int
+        Registers a task needs.
+    sockets : int64[cores]
+        Socket of each core.
+    distance : int64[sockets, sockets]
+        Row of `latency` for a pair of sockets.
+    latency : int64[4, 3]
+        Ticks of load, store, atomic by distance.
+    read_occupancy, write_occupancy : int
+        Ticks for which a request keeps a line busy.
+    interrupt_deliver : int
+        Ticks from the send of an interrupt to its arrival.
+    series : list of str
+        Names of the measured latencies.
+    queue_capacity : int
+        Requests that a queue can hold.
+    """
+
+    ops: np.ndarray
+    reals: np.ndarray
+    tasks: list[TaskRow]
+    domains: list[Domain]
+    objects: list[ObjectRow]
+    symbols: list[str]
+    bind: np.ndarray
+    streams: np.ndarray
+    registers: int
+    sockets: np.ndarray
+    distance: np.ndarray
+    latency: np.ndarray
+    read_occupancy: int
+    write_occupancy: int
+    interrupt_deliver: int
+    series: list[str]
+    queue_capacity: int = 4096
+    labels: list[str] = field(default_factory=list)
+
+    @property
+    def cores(self) -> int:
+        """Number of cores in use."""
+        return len(self.sockets)
+
+    @property
+    def uses_interrupts(self) -> bool:
+        """Whether cores interrupt each other."""
+        return self.uses(FLUSH_CODE)
+
+    @property
+    def uses_ticks(self) -> bool:
+        """Whether any scheduler has a timer tick."""
+        return any(domain.tick_period for domain in self.domains)
+
+    def first_ticks(self) -> list[int]:
+        """Time of each core's first timer tick, 0 for none: spread over half a period, as Linux skews them."""
+        first = [0] * self.cores
+        for domain in self.domains:
+            for place, core in enumerate(domain.cores):
+                if domain.tick_period:
+                    first[core] = domain.tick_phase + place * (domain.tick_period // 2) // len(domain.cores) + 1
+        return first
+
+    def uses(self, *codes: int) -> bool:
+        """Whether any operation has one of these codes."""
+        return bool(np.isin(self.ops[:, 0], codes).any())
