@@ -52,16 +52,15 @@ def is_cold() -> bool:
     return not any(cache_folder().rglob("*.nbc"))
 
 
-def compiled(function, inline="never"):
-    """Compile with Numba: released from Python's lock, cached under the sources' hash."""
+def compiled(function):
+    """Compile with Numba: released from Python's lock, cached under the sources' hash.
+
+    No compiled function allocates, so reference counts are left out (``_nrt``): counting them, with an
+    atomic operation for each array and call, took more than half of the engine's time.
+    """
     before = numba.config.CACHE_DIR
     numba.config.CACHE_DIR = str(cache_folder())
     try:
-        return numba.njit(nogil=True, cache=True, inline=inline)(function)
+        return numba.njit(nogil=True, cache=True, _nrt=False)(function)
     finally:
         numba.config.CACHE_DIR = before
-
-
-def inlined(function):
-    """Compile, and copy into each caller: for the few functions on the path of every event."""
-    return compiled(function, inline="always")

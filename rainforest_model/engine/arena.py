@@ -34,9 +34,9 @@ CORE_WIDTH = 16
 
 # --- domain -----------------------------------------------------------------------------------------
 (
-    D_LATENCY, D_MIN_GRAN, D_WAKE_GRAN, D_TICK, D_TICK_COST, D_SWITCH, D_WAKEUP, D_IDLE_WAKEUP, D_MIGRATION, D_SIZE,
-    D_CORES,
-) = range(11)
+    D_LATENCY, D_MIN_GRAN, D_WAKE_GRAN, D_TICK, D_TICK_COST, D_SWITCH, D_WAKEUP, D_IDLE_WAKEUP, D_MIGRATION, D_ROAMING,
+    D_SIZE, D_CORES,
+) = range(12)
 
 # --- shared objects: of one width, so that the copies of a symbol lie side by side -----------------------
 OWNER, READERS, WAITERS, HEAD, TAIL, LAST, BUSY_UNTIL, L_STREAM = range(8)
@@ -159,10 +159,11 @@ def _fill_ops(a, layout):
 def _fill_cores(a, layout):
     t = layout.tables
     domain_of = {core: layout.domains[i] for i, d in enumerate(t.domains) for core in d.cores}
-    for offset, d in zip(layout.domains, t.domains):
+    for number, (offset, d) in enumerate(zip(layout.domains, t.domains)):
+        roaming = any(task.domain == number and not task.pinned for task in t.tasks)
         fields = (
             d.latency, d.min_granularity, d.wakeup_granularity, d.tick_period, d.tick_cost, d.context_switch,
-            d.wakeup, d.idle_wakeup, d.migration, len(d.cores),
+            d.wakeup, d.idle_wakeup, d.migration, int(roaming), len(d.cores),
         )
         a[offset:offset + len(fields)] = fields
         a[offset + D_CORES:offset + D_CORES + len(d.cores)] = [layout.core(core) for core in d.cores]

@@ -47,12 +47,20 @@ def _word(a, t, stream):
 
 
 @compiled
+def _bit_length(v):
+    """Bits of a value below 2**48."""
+    bits = 0
+    for step in (32, 16, 8, 4, 2, 1):
+        if v >> step:
+            v >>= step
+            bits += step
+    return bits + (v > 0)
+
+
+@compiled
 def _record(a, f, hist, series, value):
     """Add a latency to the histogram and the moments of its series."""
-    shift, v = 0, value >> (SUB_BITS + 1)
-    while v > 0:
-        v >>= 1
-        shift += 1
+    shift = _bit_length(value >> (SUB_BITS + 1))
     hist[series, (shift << SUB_BITS) + (value >> shift)] += 1
     m = a[MOMENTS] + 4 * series
     f[m] += 1.0

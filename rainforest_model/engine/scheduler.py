@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..compiled import compiled
 from .arena import (
     ACTING, BUSY, BUSY_SINCE, C_DOMAIN, C_SOCKET, CORE, CURRENT, D_CORES, D_IDLE_WAKEUP, D_LATENCY, D_MIGRATION,
-    D_SIZE, D_SWITCH, D_WAKE_GRAN, DOMAIN, IRQ_UNTIL, LAST_CORE, LOADED, MIN_VRUNTIME, NEXT, NO_PREEMPT, PICKED,
+    D_ROAMING, D_SIZE, D_SWITCH, D_WAKE_GRAN, DOMAIN, IRQ_UNTIL, LAST_CORE, LOADED, MIN_VRUNTIME, NEXT, NO_PREEMPT, PICKED,
     PINNED, QUEUE_HEAD, QUEUED, READY, REMAIN, RESCHED, RUNNING, SINCE, SLOT, SPACE, STATE, VRUNTIME,
 )
 from .tree import drop, pending, put
@@ -73,9 +73,9 @@ def dispatch(a, tree, c, t, now, extra):
 @compiled
 def pick_next(a, tree, c, now):
     """Core `c` has lost its task: run the next of its queue, else steal one, else go idle."""
-    t = take(a, c, False)
-    if t < 0:
-        d = a[c + C_DOMAIN]
+    t = take(a, c, False) if a[c + QUEUED] else -1
+    d = a[c + C_DOMAIN]
+    if t < 0 and a[d + D_ROAMING]:
         busiest, most = -1, 0
         for i in range(a[d + D_SIZE]):
             other = a[d + D_CORES + i]
