@@ -126,7 +126,7 @@ def below(word, n):
     return np.int64(unit(word) * n)
 
 
-def stream(seed: int, purpose: str, entity: int) -> int:
+def stream(seed, purpose: str, entity) -> int:
     """Start of the stream for this seed, purpose and entity.
 
     Examples

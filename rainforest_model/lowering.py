@@ -31,7 +31,7 @@ def _ticks(ns: float) -> int:
     return round(ns * TICKS_PER_NS)
 
 
-def lower(scenario: Scenario, seed: int = 1) -> tb.Tables:
+def lower(scenario: Scenario, seed: int | str = 1) -> tb.Tables:
     """The tables of one replication of a scenario.
 
     Parameters
@@ -98,7 +98,7 @@ class _Code:
 
 
 class _Lowering:
-    def __init__(self, scenario: Scenario, seed: int):
+    def __init__(self, scenario: Scenario, seed: int | str):
         self.scenario, self.seed = scenario, seed
         self.machine, self.system = scenario.machine, scenario.system
         self.clock = self.machine.clock_ghz
