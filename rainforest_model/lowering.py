@@ -233,6 +233,8 @@ class _Lowering:
         ticks = {name: getattr(knobs, name).ticks(self.clock) for name in type(knobs).model_fields}
         for name in ("latency", "min_granularity", "wakeup_granularity"):
             ticks[name] *= factor
+        for name in ticks:
+            ticks[name] += _ticks(self.system.surcharge_ns(f"scheduler.{name}", self.clock))
         phase = self._uniform("tick", self._instance(partition), knobs.tick_period.ns(self.clock))
         return tb.Domain(cores=self._partition_cores(partition), tick_phase=phase, **ticks)
 
@@ -525,9 +527,10 @@ class _Body:
         release()
 
     def _locked_section(self, name: str, s: Structure, path: str, key: str) -> None:
-        """Take the structure's own spin lock, run a path, release it."""
+        """Take the structure's own spin lock, write the count that it protects, release it."""
         codes, place = _INNER[s.lock], self._place(f"{name}.lock", tb.SPIN_LOCK, s)
         self._take(name, codes, place, s.interrupts_off)
+        self.code.emit(f"write {name}", op.LINE_WRITE, *self._place(f"{name}.value", tb.LINE, s))
         self._path(path, key)
         self._release(name, codes, place[0], s.interrupts_off)
 
@@ -559,8 +562,12 @@ class _Body:
         elif s.kind == "rcu":
             if change > 0:
                 self._path("rcu_read", key)
-        elif s.kind == "locked_count":
+        elif s.kind == "locked_count" and change > 0:
             self._locked_section(item.what, s, "count_section", key)
+        elif s.kind == "locked_count":
+            # Dropping one of several references takes no lock (atomic_dec_and_lock).
+            place = self._place(f"{item.what}.value", tb.LINE, s)
+            self.code.emit(f"put {item.what}", op.LINE_ATOMIC, *place)
         elif s.kind == "sloppy_counter":
             threshold = self._whole(s.batch, f"structures.{item.what}.batch", low=1)
             symbol = self._place(item.what, tb.COUNTER, s)[0]
@@ -605,6 +612,8 @@ class _Body:
 
     def _flush_tlb(self, item: pg.FlushTlb, key: str) -> None:
         s = self._structure(item, key)
+        if s.kind == "absent":
+            return
         if s.kind != "tlb":
             raise self._wrong(item, s, key)
         if not self.in_kernel:
@@ -624,9 +633,12 @@ class _Body:
             symbol = self.code.symbol(f"{item.what}.slots", tb.SPIN_LOCK, s.scope, str(s.slots))
             slots = (symbol, op.PLACE_SLOT, s.slots)
             self._take(item.what, _INNER[s.lock], slots, False)
-        send = machine.interrupt.send.ns(clock) + self._path_ns("ipi_hypercall", key)
-        handler = machine.interrupt.entry.ns(clock) + local + refill
-        self.code.emit("flush others", op.FLUSH, _ticks(send), _ticks(handler), int(bool(s.slots)))
+        # The target answers when it has flushed; leaving the handler and missing in the TLB come after that.
+        entry = machine.interrupt.entry.ns(clock) / 2
+        self.code.emit(
+            "flush others", op.FLUSH, machine.interrupt.send.ticks(clock), _ticks(entry + local),
+            _ticks(entry + refill), int(bool(s.slots)),
+        )
         if slots:
             self._release(item.what, _INNER[s.lock], slots[0], False)
         self.code.rows[test][1] = self.code.here

@@ -33,7 +33,8 @@ SET                     register, value
 LOOP                    register, target while passes are left
 EVERY                   register, period, target when not yet
 FLUSH_TEST              target when no other core has the address space loaded
-FLUSH                   ticks to send to one target, ticks of a target's handler, shared answer word
+FLUSH                   ticks to send to one target, of a target's handler until it answers and
+                        after that, shared answer word
 SEND, RECEIVE           symbol
 ======================  =======================================================================
 

@@ -16,6 +16,9 @@ class Description(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
+    def __str__(self) -> str:
+        return repr(self)
+
 
 class Parameter(Description):
     """One number of a machine or a kernel.

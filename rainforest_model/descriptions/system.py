@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field, model_validator
-
 from .parameter import Description, Parameter
 from .structure import Structure
 
@@ -66,19 +64,6 @@ class Kernel(Description):
         return f"<Kernel {self.id}: {len(self.structures)} structures, {len(self.costs)} path costs>"
 
 
-class Surcharge(Description):
-    """What a partitioning adds to a kernel path: a factor, and a time on top."""
-
-    factor: Parameter | None = None
-    plus: Parameter | None = None
-
-    @model_validator(mode="after")
-    def _something(self):
-        if self.factor is None and self.plus is None:
-            raise ValueError("a surcharge has a factor, a plus, or both")
-        return self
-
-
 class Partitioning(Description):
     """How a machine is divided, and what the division costs.
 
@@ -93,8 +78,8 @@ class Partitioning(Description):
         Memory policy.
     structures : dict of str to Structure
         Structures that replace or join those of the kernel.
-    surcharges : dict of str to Surcharge
-        Added costs by path name.
+    surcharges : dict of str to Parameter
+        Time on top of a kernel path, by its name, or of a scheduler's price (``scheduler.wakeup``).
     """
 
     kind: Literal["partitioning"]
@@ -107,7 +92,7 @@ class Partitioning(Description):
     instance_name: str
     default_kernel: str
     structures: dict[str, Structure] = {}
-    surcharges: dict[str, Surcharge] = {}
+    surcharges: dict[str, Parameter] = {}
     costs: dict[str, Parameter] = {}
     background: dict[str, Background] = {}
 
@@ -153,6 +138,11 @@ class System(Description):
         """Housekeeping of kernel and partitioning together."""
         return {**self.kernel.background, **self.partitioning.background}
 
+    def surcharge_ns(self, name: str, clock_ghz: float) -> float:
+        """What the partitioning adds to a path or to a price of the scheduler, in nanoseconds."""
+        extra = self.partitioning.surcharges.get(name)
+        return extra.ns(clock_ghz) if extra is not None else 0.0
+
     def path_ns(self, name: str, clock_ghz: float) -> float:
         """Uncontended time of a named kernel path in nanoseconds, surcharges included.
 
@@ -162,13 +152,7 @@ class System(Description):
             If neither the kernel nor the partitioning knows the path.
         """
         cost = {**self.kernel.costs, **self.partitioning.costs}[name].ns(clock_ghz)
-        extra = self.partitioning.surcharges.get(name)
-        if extra is not None:
-            if extra.factor is not None:
-                cost *= extra.factor.value
-            if extra.plus is not None:
-                cost += extra.plus.ns(clock_ghz)
-        return cost
+        return cost + self.surcharge_ns(name, clock_ghz)
 
     def __repr__(self) -> str:
         return f"<System {self.id}>"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..compiled import compiled
 from .arena import (
-    ACK_TIME, ACKS, ACTING, C_DOMAIN, C_INDEX, CORE, CURRENT, D_LATENCY, D_MIN_GRAN, D_TICK, D_TICK_COST, DEFERRED,
+    ACK_TIME, ACKS, ACTING, AFTER_ANSWER, C_DOMAIN, C_INDEX, CORE, CURRENT, D_LATENCY, D_MIN_GRAN, D_TICK, D_TICK_COST, DEFERRED,
     HANDLER, INBOX, INBOX_COUNT, INBOX_SLOT, IRQ_OFF, IRQ_UNTIL, PICKED, QUEUED, RUNNING, SHARED_ACK, SLOT, STATE,
     TICK_PENDING, TICK_SLOT, WRITE_OCC,
 )
@@ -58,9 +58,9 @@ def _handle(a, tree, c, i, now):
     last = a[c + INBOX] + 2 * (a[c + INBOX_COUNT] - 1)
     a[entry], a[entry + 1] = a[last], a[last + 1]
     a[c + INBOX_COUNT] -= 1
-    steal(a, tree, c, now, a[sender + HANDLER])
+    steal(a, tree, c, now, a[sender + HANDLER] + a[sender + AFTER_ANSWER])
     home = a[sender + CORE]
-    answer = a[c + IRQ_UNTIL] + transfer(a, c, home, LOAD)
+    answer = a[c + IRQ_UNTIL] - a[sender + AFTER_ANSWER] + transfer(a, c, home, LOAD)
     if a[sender + SHARED_ACK]:
         # All targets clear their bit in one word: its line serves one writer at a time.
         answer = max(answer, a[sender + ACK_TIME] + a[WRITE_OCC])

@@ -50,7 +50,10 @@ def _spin(a, tree, o, t):
 
 @compiled
 def _hand_over(a, tree, o, c, now, delay):
-    """Give `o` to the first spinner, which sees it after `delay` and the transfer of the line."""
+    """Give `o` to the first spinner.
+
+    The releasing store takes the line from the spinner that watches it, and the spinner fetches it again.
+    """
     w = a[o + HEAD]
     a[o + HEAD] = a[w + NEXT]
     a[w + NEXT] = -1
@@ -59,7 +62,8 @@ def _hand_over(a, tree, o, c, now, delay):
     a[o + OWNER] = w
     a[o + LAST] = home
     a[w + STATE] = RUNNING
-    put(a, tree, a[w + SLOT], max(now, a[home + IRQ_UNTIL]) + delay + transfer(a, c, home, LOAD))
+    delay += transfer(a, home, c, STORE) + transfer(a, c, home, LOAD)
+    put(a, tree, a[w + SLOT], max(now, a[home + IRQ_UNTIL]) + delay)
 
 
 @compiled

@@ -8,7 +8,7 @@ from ..draws import GOLDEN, duration, mix
 from ..histogram import SUB_BITS
 from . import coherence, locks, scheduler
 from .arena import (
-    ACK_TIME, ACKS, ACTING, ASLEEP, ACK_WAIT, BIND, C_INDEX, C_SOCKET, CORE, CORE0, CORE_WIDTH, CORES,
+    ACK_TIME, ACKS, ACTING, AFTER_ANSWER, ASLEEP, ACK_WAIT, BIND, C_INDEX, C_SOCKET, CORE, CORE0, CORE_WIDTH, CORES,
     CULPRIT, CURRENT, DEADLOCK, DELIVER, EVENTS, FINE, HANDLER, HELD, HORIZON, IDLE_HEAD, IDLE_TAIL, INBOX_SLOT, IRQ_OFF,
     IRQ_UNTIL, LIVELOCK, LOADED, LOCALS, MOMENTS, NEXT, NO_PREEMPT, NOT_HELD, NOW, OBJECT_WIDTH, OP_WIDTH, OWNER, PC,
     QUEUE_FULL, QUEUE_SIZE, READERS, REGS, RESCHED, RING, RING_COUNT, RING_HEAD, SHARED_ACK, SLOT, SLOT_BITS, SLOT_MASK,
@@ -75,7 +75,8 @@ def _flush(a, tree, t, i, now):
     c = a[t + CORE]
     sent = 0
     a[t + HANDLER] = a[i + 2]
-    a[t + SHARED_ACK] = a[i + 3]
+    a[t + AFTER_ANSWER] = a[i + 3]
+    a[t + SHARED_ACK] = a[i + 4]
     for k in range(a[CORES]):
         target = a[CORE0] + k * CORE_WIDTH
         if target != c and a[target + LOADED] == a[t + SPACE]:

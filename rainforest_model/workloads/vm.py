@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from ..descriptions.program import (
     compute, count, every, fault, flush_tlb, lock, measure, program, read_lock, repeat, syscall,
-    unlock, write_lock,
+    touch, unlock, write_lock,
 )
 
 _SOURCE = "will-it-scale@75f66e4, tests/{}"
 
 # A page comes from and returns to a per-CPU list; the zone's lock is taken once a batch.
-_page_from_zone = every("pcp_batch", lock("zone_lock"), compute("zone_batch"), unlock("zone_lock"))
+_page_from_zone = every(
+    "pcp_batch", lock("zone_lock"), touch("zone_free_list"), compute("zone_batch"), unlock("zone_lock")
+)
 # New pages join the LRU lists, and freed ones leave them, a pagevec at a time.
-_page_on_lru = every("pagevec", lock("lru_lock"), compute("lru_batch"), unlock("lru_lock"))
+_page_on_lru = every("pagevec", lock("lru_lock"), touch("lru_list"), compute("lru_batch"), unlock("lru_lock"))
 
 _anonymous_fault = fault(
     read_lock("mmap_sem"),
@@ -34,7 +36,7 @@ _free_page = (
 _map_anonymous = syscall(
     "mmap",
     write_lock("mmap_sem"),
-    compute("vma_find_gap"), count("vm_committed_as", "pages"), compute("vma_insert"),
+    compute("vma_find_gap"), count("vm_committed_as", "pages"), touch("vma_tree"), compute("vma_insert"),
     unlock("mmap_sem"),
 )
 
@@ -48,7 +50,7 @@ mmap = program(
             write_lock("mmap_sem"),
             compute("vma_find_gap"), count("vm_committed_as", "pages"),
             lock("i_mmap_lock"), compute("i_mmap_insert"), unlock("i_mmap_lock"),
-            compute("vma_insert"),
+            touch("vma_tree"), compute("vma_insert"),
             unlock("mmap_sem"),
         ),
         syscall(
@@ -56,7 +58,7 @@ mmap = program(
             write_lock("mmap_sem"),
             compute("vma_find"),
             lock("i_mmap_lock"), compute("i_mmap_insert"), unlock("i_mmap_lock"),
-            compute("vma_remove"), count("vm_committed_as", "-pages"),
+            touch("vma_tree"), compute("vma_remove"), count("vm_committed_as", "-pages"),
             unlock("mmap_sem"),
             compute("file_put"),
         ),
@@ -81,9 +83,9 @@ malloc = program(
             compute("vma_find"),
             compute("zap_page"), compute("pte_update"),
             lock("pte_validation"), compute("pte_validation"), unlock("pte_validation"),
-            flush_tlb("tlb", 1),
+            flush_tlb("tlb", "1 if gather_tracks_pages else pages"),
             *_free_page,
-            compute("vma_remove"), count("vm_committed_as", "-pages"),
+            touch("vma_tree"), compute("vma_remove"), count("vm_committed_as", "-pages"),
             unlock("mmap_sem"),
         ),
     ),
@@ -123,7 +125,7 @@ munmap = program(
                 flush_tlb("tlb", "min(pages, pages_per_flush)"),
                 repeat("min(pages, pages_per_flush)", *_free_page),
             ),
-            compute("vma_remove"), count("vm_committed_as", "-pages"),
+            touch("vma_tree"), compute("vma_remove"), count("vm_committed_as", "-pages"),
             unlock("mmap_sem"),
         ),
     ),
@@ -147,7 +149,7 @@ page_fault = program(
             flush_tlb("tlb", "min(pages, pages_per_flush)"),
             repeat("min(pages, pages_per_flush)", *_free_page),
         ),
-        compute("vma_remove"), count("vm_committed_as", "-pages"),
+        touch("vma_tree"), compute("vma_remove"), count("vm_committed_as", "-pages"),
         unlock("mmap_sem"),
     ),
     title="touch the pages of an anonymous mapping one by one (page_fault1)",
