@@ -115,6 +115,11 @@ class _Lowering:
         size = self.scenario.cores // self.parts
         return tuple(range(partition * size, (partition + 1) * size))
 
+    def _spread(self, cores: tuple[int, ...]) -> list[int]:
+        """Cores in the order in which a kernel fills them with new threads: socket by socket in turn."""
+        size = self.machine.topology.cores_per_socket
+        return sorted(cores, key=lambda core: (core % size, core // size))
+
     def _instance(self, partition: int) -> int:
         return partition if self.instances > 1 else 0
 
@@ -127,6 +132,7 @@ class _Lowering:
             for copy in range(copies):
                 partition = copy if self.parts > 1 else 0
                 cores = self._partition_cores(partition)
+                cores = cores if load.pinned else self._spread(cores)
                 for p in range(load.processes):
                     for k in range(load.threads):
                         home = cores[placed[partition] % len(cores)]
