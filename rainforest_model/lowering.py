@@ -632,6 +632,8 @@ class _Body:
         local = machine.tlb.single_page.ns(clock) * pages if single else machine.tlb.full_flush.ns(clock)
         refill = 0.0 if single else machine.tlb.refill.ns(clock)
         self.code.emit("flush own TLB", op.COMPUTE, _ticks(local))
+        if s.scope == "core":
+            return
         test = self.code.emit("others to flush?", op.FLUSH_TEST)
         self._path("flush_hypercall", key)
         slots = None

@@ -48,7 +48,9 @@ class RequestQueue(mesa.Agent):
         """Stamp of the oldest request; None if there is none."""
         return self.stamps.popleft() if self.stamps else None
 
-    def __len__(self) -> int:
+    @property
+    def length(self) -> int:
+        """Requests that wait."""
         return len(self.stamps)
 
     def __repr__(self) -> str:

@@ -14,7 +14,9 @@ from ..resources import data_path
 from .machine import Machine
 from .program import Program
 from .system import Kernel, Partitioning, System
+from .told import in_one_line, told
 
+LARGEST_FILE = 2**20
 _Model = TypeVar("_Model", bound=BaseModel)
 _FOLDERS = {Machine: "machines", Kernel: "systems/kernels", Partitioning: "systems/partitionings", Program: "workloads"}
 
@@ -29,12 +31,17 @@ def read_toml(path: Path | str) -> dict:
     """
     path = Path(path)
     try:
-        with path.open("rb") as file:
-            return tomllib.load(file)
+        if path.exists() and not path.is_file():
+            raise InputError("is no file", file=path)
+        if path.stat().st_size > LARGEST_FILE:
+            raise InputError(f"is larger than {LARGEST_FILE // 2**20} MB", file=path)
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise InputError(error.strerror or "cannot be read", file=path) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"no valid TOML: {error}", file=path) from None
+    except InputError:
+        raise
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"no valid TOML: {in_one_line(str(error))}", file=path) from None
 
 
 def validated(model: type[_Model], table: dict, file: Path | str | None = None, prefix: str = "") -> _Model:
@@ -48,17 +55,7 @@ def validated(model: type[_Model], table: dict, file: Path | str | None = None, 
     try:
         return model.model_validate(table)
     except ValidationError as error:
-        raise _first(error, file, prefix) from None
-
-
-def _first(error: ValidationError, file, prefix: str) -> InputError:
-    detail = error.errors(include_url=False)[0]
-    parts = [str(part) for part in detail["loc"]]
-    key = ".".join([prefix, *parts] if prefix else parts)
-    reason = detail["msg"].removeprefix("Value error, ")
-    if isinstance(detail["input"], (dict, list, tuple)) or detail["type"] == "missing":
-        return InputError(reason, file=file, key=key)
-    return InputError(reason, file=file, key=key, value=detail["input"])
+        raise told(error, table, file, prefix) from None
 
 
 def _shipped(model: type[_Model]) -> dict[str, Path]:

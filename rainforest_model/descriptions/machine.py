@@ -6,9 +6,10 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from .parameter import Description, Parameter
+from .parameter import Description, Frequency, Name, Plain, Rate, Size, Time, misfit
 
 MAX_CORES = 4096
+CLOCK_GHZ = (0.1, 100.0)
 
 
 class Topology(Description):
@@ -16,7 +17,7 @@ class Topology(Description):
 
     sockets: int = Field(ge=1, le=256)
     cores_per_socket: int = Field(ge=1, le=1024)
-    clock: Parameter
+    clock: Frequency
     hops: tuple[tuple[int, ...], ...] | None = None
 
     @property
@@ -33,26 +34,29 @@ class Topology(Description):
     @model_validator(mode="after")
     def _fits(self):
         if self.cores > MAX_CORES:
-            raise ValueError(f"{self.cores} cores; the engine's event keys have room for {MAX_CORES}")
+            raise misfit("sockets", f"{self.cores} cores; the engine's event keys have room for {MAX_CORES}")
+        slowest, fastest = CLOCK_GHZ
+        if not slowest <= self.clock.plain() / 1e9 <= fastest:
+            raise misfit("clock", f"must lie between {slowest:g} and {fastest:g} GHz")
         if self.hops is not None:
             rows = len(self.hops)
             if rows != self.sockets or any(len(row) != rows for row in self.hops):
-                raise ValueError(f"hops must be a {self.sockets} x {self.sockets} table")
+                raise misfit("hops", f"must be a {self.sockets} x {self.sockets} table")
             for a in range(rows):
                 for b in range(rows):
                     if self.hops[a][b] != self.hops[b][a] or (self.hops[a][b] == 0) != (a == b):
-                        raise ValueError("hops must be symmetric, and 0 exactly on the diagonal")
-                    if self.hops[a][b] > 2:
-                        raise ValueError("distances above two hops have no cost class")
+                        raise misfit("hops", "must be symmetric, and 0 exactly on the diagonal")
+                    if not 0 <= self.hops[a][b] <= 2:
+                        raise misfit("hops", f"no cost class for a distance of {self.hops[a][b]} hops; known: 0, 1, 2")
         return self
 
 
 class Transfer(Description):
     """Latency of getting a line that another core has modified, by what is done with it."""
 
-    load: Parameter
-    store: Parameter
-    atomic: Parameter
+    load: Time
+    store: Time
+    atomic: Time
 
 
 class Coherence(Description):
@@ -62,46 +66,46 @@ class Coherence(Description):
     the next request for the same line starts after it.
     """
 
-    own_load: Parameter
-    own_store: Parameter
-    own_atomic: Parameter
+    own_load: Time
+    own_store: Time
+    own_atomic: Time
     same_socket: Transfer
     one_hop: Transfer
     two_hops: Transfer | None = None
-    read_occupancy: Parameter
-    write_occupancy: Parameter
+    read_occupancy: Time
+    write_occupancy: Time
 
 
 class Memory(Description):
     """Capacity, latency and bandwidth of DRAM and the last-level cache."""
 
-    capacity: Parameter
-    llc_per_socket: Parameter
-    l1_latency: Parameter
-    l2_latency: Parameter
-    llc_latency: Parameter
-    local_latency: Parameter
-    remote_latency: Parameter
-    socket_bandwidth: Parameter
-    core_bandwidth: Parameter
-    link_bandwidth: Parameter
+    capacity: Size
+    llc_per_socket: Size
+    l1_latency: Time
+    l2_latency: Time
+    llc_latency: Time
+    local_latency: Time
+    remote_latency: Time
+    socket_bandwidth: Rate
+    core_bandwidth: Rate
+    link_bandwidth: Rate
 
 
 class Interrupt(Description):
     """What an inter-processor interrupt costs its sender and its target."""
 
-    send: Parameter = Field(description="sender's time for each target; sends are serial")
-    deliver: Parameter = Field(description="from the send to the target's first instruction")
-    entry: Parameter = Field(description="target: interrupt entry, end-of-interrupt and return")
+    send: Time = Field(description="sender's time for each target; sends are serial")
+    deliver: Time = Field(description="from the send to the target's first instruction")
+    entry: Time = Field(description="target: interrupt entry, end-of-interrupt and return")
 
 
 class Tlb(Description):
     """Translation look-aside buffer: what flushing it costs at once and afterwards."""
 
-    entries: Parameter
-    full_flush: Parameter
-    single_page: Parameter
-    refill: Parameter = Field(description="target's time lost on misses after a full flush")
+    entries: Plain
+    full_flush: Time
+    single_page: Time
+    refill: Time = Field(description="target's time lost on misses after a full flush")
 
 
 class Device(Description):
@@ -124,7 +128,7 @@ class Machine(Description):
     """
 
     kind: Literal["machine"]
-    id: str
+    id: Name
     title: str
     source: str
     topology: Topology
@@ -138,7 +142,7 @@ class Machine(Description):
     def _distances_priced(self):
         hops = self.topology.hops
         if hops and max(map(max, hops)) > 1 and self.coherence.two_hops is None:
-            raise ValueError("topology.hops has two-hop pairs, but coherence.two_hops gives them no cost")
+            raise misfit(("topology", "hops"), "has two-hop pairs, but coherence.two_hops gives them no cost")
         return self
 
     @property

@@ -2,19 +2,54 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from .. import units
+from .near import hint
 
 Basis = Literal["cited", "derived", "fitted"]
+
+LONGEST_NS = 3600e9
+"""An hour: no time of a description is longer, and no simulation."""
+MOST_CYCLES = 3.6e11
+"""An hour of the slowest clock (`rainforest_model.descriptions.machine.CLOCK_GHZ`)."""
+LARGEST = 1e18
+
+
+def misfit(key: str | tuple[str, ...], reason: str) -> PydanticCustomError:
+    """What a validator raises where one `key` of its table, or of a table in it, is at fault."""
+    keys = (key,) if isinstance(key, str) else key
+    return PydanticCustomError("misfit", "{reason}", {"keys": keys, "reason": reason})
+
+
+def _in_one_line(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("a name is printable and stands in one line")
+    return text
+
+
+Name = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_in_one_line)]
+"""Handle of something, fit for a message, a legend and a file name's neighbour."""
 
 
 class Description(BaseModel):
     """Base of every description: frozen, and no key passes unnoticed."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known_keys(cls, table):
+        if isinstance(table, dict):
+            for key in table:
+                if key not in cls.model_fields:
+                    raise misfit(str(key), f"no such key{hint(key, cls.model_fields)}")
+                if isinstance(table[key], bool) and cls.model_fields[key].annotation in (int, float):
+                    raise misfit(key, "a number is needed")
+        return table
 
     def __str__(self) -> str:
         return repr(self)
@@ -61,6 +96,10 @@ class Parameter(Description):
             raise ValueError(f"value {self.value:g} lies outside its range [{low:g}, {high:g}]")
         if low < 0:
             raise ValueError("costs, sizes and rates are not negative")
+        if high > LARGEST or self.unit == "cycles" and high > MOST_CYCLES:
+            raise ValueError(f"{high:g} {self.unit} is too large")
+        if self.unit in units.DIMENSIONS["time"] - {"cycles"} and self.ns() > LONGEST_NS:
+            raise ValueError(f"{self.value:g} {self.unit} is longer than the hour that a simulation may last")
         if (self.basis == "fitted") != bool(self.fitted_to):
             raise ValueError("fitted_to names the claims of a fitted value, and of no other")
         return self
@@ -76,3 +115,21 @@ class Parameter(Description):
     def plain(self) -> float:
         """The value in the base unit of its kind (bytes, bytes/s, Hz, a bare number)."""
         return units.plain(self.value, self.unit)
+
+
+def _of(dimension: str):
+    def check(parameter: Parameter) -> Parameter:
+        known = units.DIMENSIONS[dimension]
+        if parameter.unit not in known:
+            raise misfit("unit", f"{parameter.unit!r} is no unit of {dimension}; known: {', '.join(sorted(known))}")
+        return parameter
+
+    return AfterValidator(check)
+
+
+Time = Annotated[Parameter, _of("time")]
+Size = Annotated[Parameter, _of("size")]
+Rate = Annotated[Parameter, _of("rate")]
+Frequency = Annotated[Parameter, _of("frequency")]
+Plain = Annotated[Parameter, _of("number")]
+"""Parameters whose unit says that they are a time, a size, a rate, a frequency or a bare number."""

@@ -19,9 +19,9 @@ from typing import Annotated, Literal, Union
 from pydantic import Field, field_validator, model_validator
 
 from .. import units
-from .parameter import Description
+from .parameter import LONGEST_NS, Description, Name, misfit
 
-_TIME = re.compile(r"\s*([-+]?[0-9.]+(?:[eE][-+]?[0-9]+)?)\s*([a-z]+)\s*")
+_TIME = re.compile(r"\s*([-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?) *([a-z]+)\s*")
 
 
 def time_ns(text: str) -> float:
@@ -42,9 +42,9 @@ def time_ns(text: str) -> float:
         raise ValueError(f"{text!r} is no time such as \"2.5 us\"")
     value = units.nanoseconds(float(match[1]), match[2])
     if value < 0:
-        raise ValueError(f"a negative time ({text})")
-    if value > 3600e9:
-        raise ValueError(f"{text} is longer than the hour that a simulation may last")
+        raise ValueError(f"a negative time ({text.strip()})")
+    if value > LONGEST_NS:
+        raise ValueError(f"{text.strip()} is longer than the hour that a simulation may last")
     return value
 
 
@@ -67,9 +67,14 @@ class Duration(Description):
 
     @model_validator(mode="after")
     def _valid(self):
-        time_ns(self.mean)
+        try:
+            mean = time_ns(self.mean)
+        except ValueError as error:
+            raise misfit("mean", str(error)) from None
         if (self.cv > 0) != (self.distribution == "lognormal"):
-            raise ValueError("a lognormal duration has a cv above 0, and no other has one")
+            raise misfit("cv", "a lognormal duration has a cv above 0, and no other has one")
+        if mean == 0 and self.distribution != "constant":
+            raise misfit("mean", "a random time has a mean above 0")
         return self
 
     @property
@@ -78,7 +83,11 @@ class Duration(Description):
         return time_ns(self.mean)
 
 
-Number = Union[int, str]
+MAX_DEPTH = 30
+MAX_OPS = 2000
+"""Blocks within blocks, and operations of a program in all."""
+
+Number = Union[Annotated[int, Field(strict=True)], str]
 """A whole number, or an expression of the program's parameters and the kernel's constants."""
 
 
@@ -90,15 +99,15 @@ class Compute(Op):
     """Run for the time of a named kernel path, or for a given time."""
 
     do: Literal["compute"] = "compute"
-    path: str | None = None
+    path: Name | None = None
     time: Duration | None = None
-    name: str | None = None
+    name: Name | None = None
     times: Number = 1
 
     @model_validator(mode="after")
     def _one(self):
         if (self.path is None) == (self.time is None):
-            raise ValueError("compute takes a path or a time")
+            raise misfit("path", "compute takes a path or a time")
         return self
 
 
@@ -107,13 +116,13 @@ class Sleep(Op):
 
     do: Literal["sleep"] = "sleep"
     time: Duration
-    name: str = "sleep"
+    name: Name = "sleep"
 
 
 class OnStructure(Op):
     """Base of the operations on a shared structure."""
 
-    what: str = Field(min_length=1)
+    what: Name
 
 
 class Lock(OnStructure):
@@ -200,7 +209,7 @@ class Syscall(Block):
     """Enter the kernel, do the body, return; the kernel is not preempted in between."""
 
     do: Literal["syscall"] = "syscall"
-    name: str
+    name: Name
 
 
 class Fault(Block):
@@ -227,7 +236,7 @@ class Measure(Block):
     """The time of the body is a sample of the latency."""
 
     do: Literal["measure"] = "measure"
-    name: str
+    name: Name
 
 
 AnyOp = Annotated[
@@ -255,10 +264,10 @@ class Program(Description):
     """
 
     kind: Literal["program"] = "program"
-    id: str
+    id: Name
     title: str = ""
     source: str = ""
-    parameters: dict[str, int] = {}
+    parameters: dict[Name, int] = {}
     ops: tuple[AnyOp, ...] = Field(min_length=1)
 
     @field_validator("parameters")
@@ -266,8 +275,23 @@ class Program(Description):
     def _in_bounds(cls, parameters):
         for key, value in parameters.items():
             if not 0 < value <= 2**31:
-                raise ValueError(f"parameter {key} = {value} must lie in 1 .. 2**31")
+                raise misfit(key, "must lie in 1 .. 2**31")
         return parameters
+
+    @model_validator(mode="before")
+    @classmethod
+    def _not_too_deep(cls, table):
+        """Before anything descends into the blocks: how deep they are nested, and how many operations there are."""
+        layer, found, depth = table.get("ops") if isinstance(table, dict) else None, 0, 0
+        while layer and isinstance(layer, list | tuple):
+            depth, found = depth + 1, found + len(layer)
+            if depth > MAX_DEPTH:
+                raise misfit("ops", f"blocks are nested more than {MAX_DEPTH} deep")
+            if found > MAX_OPS:
+                raise misfit("ops", f"more than {MAX_OPS} operations; repeat does many")
+            bodies = [op.get("body") if isinstance(op, dict) else getattr(op, "body", None) for op in layer]
+            layer = [inner for body in bodies if isinstance(body, list | tuple) for inner in body]
+        return table
 
     def __repr__(self) -> str:
         return f"<Program {self.id}: {self.title}>"

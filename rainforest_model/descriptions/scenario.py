@@ -6,8 +6,8 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from .machine import Machine
-from .parameter import Description, Parameter
+from .machine import MAX_CORES, Machine
+from .parameter import Description, Name, Time, misfit
 from .program import Program, time_ns
 from .structure import Structure
 from .system import System
@@ -37,6 +37,9 @@ class Load(Description):
     place: Literal["partition", "outside"] = "partition"
     pinned: bool = False
 
+    def __repr__(self) -> str:
+        return f"<Load {self.program.id}: {self.processes} x {self.threads} threads>"
+
 
 class Scenario(Description):
     """Everything a run needs to know, and nothing of how it is run.
@@ -61,30 +64,33 @@ class Scenario(Description):
     machine: Machine
     system: System
     loads: tuple[Load, ...] = Field(min_length=1)
-    cores: int = Field(ge=1)
-    partitions: int = Field(default=1, ge=1)
+    cores: int = Field(ge=1, le=MAX_CORES)
+    partitions: int = Field(default=1, ge=1, le=MAX_CORES)
     duration: str = "20 ms"
     warmup: str = "1 ms"
     stagger: str = "20 us"
-    structures: dict[str, Structure] = {}
-    costs: dict[str, Parameter] = {}
+    structures: dict[Name, Structure] = {}
+    costs: dict[Name, Time] = {}
 
     @model_validator(mode="after")
     def _fits(self):
         have = self.machine.topology.cores
         if self.cores > have:
-            raise ValueError(f"cores = {self.cores}, but machine {self.machine.id} has {have}")
+            raise misfit("cores", f"machine {self.machine.id} has {have}")
         if self.cores % self.partitions:
-            raise ValueError(f"{self.cores} cores cannot be divided evenly among partitions = {self.partitions}")
+            raise misfit("partitions", f"{self.cores} cores cannot be divided evenly among them")
         for key in ("duration", "warmup", "stagger"):
-            time_ns(getattr(self, key))
+            try:
+                time_ns(getattr(self, key))
+            except ValueError as error:
+                raise misfit(key, str(error)) from None
         if not time_ns(self.warmup) < time_ns(self.duration):
-            raise ValueError(f"warmup ({self.warmup}) must end before the duration ({self.duration})")
+            raise misfit("warmup", f"must end before the duration of {self.duration.strip()}")
         tasks = sum(
             load.processes * load.threads * (1 if load.place == "outside" else self.partitions) for load in self.loads
         )
         if tasks > MAX_TASKS:
-            raise ValueError(f"{tasks} threads; the engines have room for {MAX_TASKS}")
+            raise misfit("loads", f"{tasks} threads; the engines have room for {MAX_TASKS}")
         return self
 
     @property

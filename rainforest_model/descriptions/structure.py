@@ -6,7 +6,8 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from .parameter import Description
+from .expression import LONGEST
+from .parameter import Description, misfit
 
 Scope = Literal["core", "process", "node", "container", "instance", "machine"]
 SCOPES: tuple[str, ...] = ("core", "process", "node", "container", "instance", "machine")
@@ -39,7 +40,7 @@ class Structure(Description):
     kind : str
         What it is (see `Kind`).
     scope : str
-        At which scope one copy exists (see `SCOPES`).
+        At which scope one copy exists (see `SCOPES`).  A ``tlb`` with scope ``core`` has no other core to flush.
     lock : {"ticket", "queue"}, optional
         The spin lock inside a ``percpu_counter`` or a ``locked_count``, or around ``tlb`` slots.
     waiting : {"sleep", "optimistic"}
@@ -67,10 +68,10 @@ class Structure(Description):
     lock: Literal["ticket", "queue"] | None = None
     waiting: Literal["sleep", "optimistic"] = "sleep"
     interrupts_off: bool = False
-    batch: str | None = None
+    batch: str | None = Field(default=None, max_length=LONGEST)
     slots: int = Field(default=0, ge=0, le=64)
-    pages_per_flush: int | None = Field(default=None, ge=1)
-    single_page_limit: int = Field(default=0, ge=0)
+    pages_per_flush: int | None = Field(default=None, ge=1, le=2**31)
+    single_page_limit: int = Field(default=0, ge=0, le=2**31)
     label: str | None = None
     source: str = Field(min_length=3)
 
@@ -78,13 +79,14 @@ class Structure(Description):
     def _complete(self):
         needs_lock = self.kind in ("percpu_counter", "locked_count") or (self.kind == "tlb" and self.slots)
         if needs_lock and self.lock is None:
-            raise ValueError(f"a {self.kind} needs lock = \"ticket\" or \"queue\"")
+            raise misfit("lock", f"a {self.kind} needs \"ticket\" or \"queue\"")
         if not needs_lock and self.lock is not None:
-            raise ValueError(f"a {self.kind} has no lock of its own")
+            raise misfit("lock", f"a {self.kind} has no lock of its own")
         if (self.kind in ("percpu_counter", "sloppy_counter")) != (self.batch is not None):
-            raise ValueError("batch belongs to percpu_counter and sloppy_counter, and they need it")
+            raise misfit("batch", "belongs to percpu_counter and sloppy_counter, and they need it")
         if (self.kind == "tlb") != (self.pages_per_flush is not None):
-            raise ValueError("pages_per_flush belongs to tlb, and it needs it")
-        if self.kind in ("percpu_counter", "tlb") and self.scope in ("core", "process"):
-            raise ValueError(f"a {self.kind} with scope {self.scope!r} would be shared by nobody")
+            raise misfit("pages_per_flush", "belongs to tlb, and it needs it")
         return self
+
+    def __repr__(self) -> str:
+        return f"<Structure {self.kind}, one a {self.scope}>"

@@ -4,8 +4,22 @@ from __future__ import annotations
 
 from typing import Literal
 
-from .parameter import Description, Parameter
+from pydantic import model_validator
+
+from .parameter import Description, Name, Parameter, Plain, Time, misfit
 from .structure import Structure
+
+
+SHORTEST_PERIOD_NS = 1000.0
+"""Whatever recurs on every core must leave room for something else."""
+
+
+def _not_too_often(key: str, period: Parameter, or_never: bool = False) -> None:
+    too_short = period.unit != "cycles" and period.ns() < SHORTEST_PERIOD_NS
+    if too_short and not (or_never and period.value == 0):
+        raise misfit(key, f"a period of {period.value:g} {period.unit} is shorter than {SHORTEST_PERIOD_NS:g} ns")
+    if period.unit == "cycles":
+        raise misfit(key, "a period is a time, not cycles")
 
 
 class Scheduler(Description):
@@ -14,23 +28,33 @@ class Scheduler(Description):
     The three latencies are multiplied by ``1 + floor(log2(min(cpus, 8)))`` of the instance.
     """
 
-    latency: Parameter
-    min_granularity: Parameter
-    wakeup_granularity: Parameter
-    tick_period: Parameter
-    tick_cost: Parameter
-    context_switch: Parameter
-    wakeup: Parameter
-    idle_wakeup: Parameter
-    migration: Parameter
+    latency: Time
+    min_granularity: Time
+    wakeup_granularity: Time
+    tick_period: Time
+    tick_cost: Time
+    context_switch: Time
+    wakeup: Time
+    idle_wakeup: Time
+    migration: Time
+
+    @model_validator(mode="after")
+    def _bearable(self):
+        _not_too_often("tick_period", self.tick_period, or_never=True)
+        return self
 
 
 class Background(Description):
     """Housekeeping that the kernel does on its own: every `period`, for `work`, on each core or once."""
 
     per: Literal["core", "instance"]
-    period: Parameter
-    work: Parameter
+    period: Time
+    work: Time
+
+    @model_validator(mode="after")
+    def _bearable(self):
+        _not_too_often("period", self.period)
+        return self
 
 
 class Kernel(Description):
@@ -49,16 +73,16 @@ class Kernel(Description):
     """
 
     kind: Literal["kernel"]
-    id: str
+    id: Name
     title: str
     released: int
     source: str
-    path_variation: Parameter
+    path_variation: Plain
     scheduler: Scheduler
-    costs: dict[str, Parameter]
-    constants: dict[str, Parameter] = {}
-    structures: dict[str, Structure]
-    background: dict[str, Background] = {}
+    costs: dict[Name, Time]
+    constants: dict[Name, Parameter] = {}
+    structures: dict[Name, Structure]
+    background: dict[Name, Background] = {}
 
     def __repr__(self) -> str:
         return f"<Kernel {self.id}: {len(self.structures)} structures, {len(self.costs)} path costs>"
@@ -83,7 +107,7 @@ class Partitioning(Description):
     """
 
     kind: Literal["partitioning"]
-    id: str
+    id: Name
     title: str
     source: str
     kernels: Literal["one", "each"]
@@ -91,10 +115,13 @@ class Partitioning(Description):
     memory: Literal["any", "local"]
     instance_name: str
     default_kernel: str
-    structures: dict[str, Structure] = {}
-    surcharges: dict[str, Parameter] = {}
-    costs: dict[str, Parameter] = {}
-    background: dict[str, Background] = {}
+    structures: dict[Name, Structure] = {}
+    surcharges: dict[Name, Time] = {}
+    costs: dict[Name, Time] = {}
+    background: dict[Name, Background] = {}
+
+    def __repr__(self) -> str:
+        return f"<Partitioning {self.id}: {self.kernels} kernel{'' if self.kernels == 'one' else ' a partition'}>"
 
 
 class System(Description):

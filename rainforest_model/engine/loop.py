@@ -5,7 +5,7 @@ from __future__ import annotations
 from .. import opcodes as op
 from ..compiled import compiled
 from ..draws import GOLDEN, duration, mix
-from ..histogram import SUB_BITS
+from ..histogram import BUCKETS, SUB_BITS
 from . import coherence, locks, scheduler
 from .arena import (
     ACK_TIME, ACKS, ACTING, AFTER_ANSWER, ASLEEP, ACK_WAIT, BIND, C_INDEX, C_SOCKET, CORE, CORE0, CORE_WIDTH, CORES,
@@ -17,6 +17,7 @@ from .arena import (
 )
 from .interrupts import interrupt, interrupts_on, on_inbox, on_tick
 from .locks import PARKED
+from .pointer import pointer
 from .tree import drop, put
 
 MAX_INSTANT_OPS = 100_000
@@ -61,7 +62,7 @@ def _bit_length(v):
 def _record(a, f, hist, series, value):
     """Add a latency to the histogram and the moments of its series."""
     shift = _bit_length(value >> (SUB_BITS + 1))
-    hist[series, (shift << SUB_BITS) + (value >> shift)] += 1
+    hist[series * BUCKETS + (shift << SUB_BITS) + (value >> shift)] += 1
     m = a[MOMENTS] + 4 * series
     f[m] += 1.0
     f[m + 1] += value
@@ -363,6 +364,12 @@ def run(a, tree, f, hist, until, budget):
     bool
         Whether `until` was reached (else the budget was used up, or ``a[STATUS]`` says why it stopped).
     """
+    return _run(pointer(a), pointer(tree), pointer(f), pointer(hist), until, budget)
+
+
+@compiled
+def _run(a, tree, f, hist, until, budget):
+    """The loop of `run`, which has made pointers of its arrays."""
     for _ in range(budget):
         key = tree[1]
         now = key >> SLOT_BITS

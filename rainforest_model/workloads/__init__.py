@@ -54,3 +54,21 @@ def with_parameters(program: Program, parameters: dict[str, int]) -> Program:
         if isinstance(value, bool) or not isinstance(value, int) or not 0 < value <= 2**31:
             raise InputError("must be a whole number in 1 .. 2**31", key=key, value=value)
     return program.model_copy(update={"parameters": {**program.parameters, **parameters}})
+
+
+def structures_of(program: Program) -> set[str]:
+    """Names of the shared structures that a program uses.
+
+    Examples
+    --------
+    >>> "mmap_sem" in structures_of(workload("mmap"))
+    True
+    """
+    found = set()
+    pending = list(program.ops)
+    while pending:
+        item = pending.pop()
+        pending += getattr(item, "body", ())
+        if hasattr(item, "what"):
+            found.add(item.what)
+    return found

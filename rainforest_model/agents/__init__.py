@@ -1,0 +1,24 @@
+"""The Mesa model: the readable definition of what every micro-operation means, event for event that of the engine.
+
+`MachineModel` is a `mesa.Model`; its agents are `SubOS`, `Core`, `Task`, the locks, `CacheLine`, `Counter` and
+`RequestQueue`.  It can be stepped, watched, collected and subclassed, and it asserts its invariants at every
+event.  `rainforest_model.engine` is the same meaning compiled, some hundred times faster.
+"""
+
+from .cache import CacheLine
+from .core import Core
+from .counter import Counter
+from .invariants import InvariantViolation
+from .lock import Lock, Mutex, QueueLock, RwSemaphore, SleepingLock, SpinLock, TicketLock
+from .model import Event, MachineModel
+from .operations import WAITS
+from .queue import RequestQueue
+from .states import State
+from .subos import SubOS
+from .task import Stopped, Task
+
+__all__ = [
+    "WAITS", "CacheLine", "Core", "Counter", "Event", "InvariantViolation", "Lock", "MachineModel", "Mutex",
+    "QueueLock", "RequestQueue", "RwSemaphore", "SleepingLock", "SpinLock", "State", "Stopped", "SubOS", "Task",
+    "TicketLock",
+]

@@ -1,0 +1,354 @@
+"""The machine as a Mesa model: agents that act one event after the other."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import mesa
+import numpy as np
+
+from .. import opcodes as op
+from .. import tables as tb
+from ..descriptions.program import time_ns
+from ..descriptions.scenario import Scenario
+from ..lowering import lower
+from ..outcome import Outcome, StopReason
+from ..units import TICKS_PER_NS
+from .cache import CacheLine, Interconnect
+from .core import Core
+from .counter import Counter
+from .events import EventQueue
+from .interrupts import Inbox, Timer
+from .invariants import InvariantViolation, Ledger, check_conservation
+from .latencies import Latencies
+from .lock import Lock, Mutex, QueueLock, RwSemaphore, TicketLock
+from .operations import decode
+from .queue import RequestQueue
+from .subos import SubOS
+from .task import Stopped, Task
+
+MAX_INSTANT_EVENTS = 1_000_000
+"""More events than that at one instant let no time pass."""
+
+_LOCK_OF_OPERATION = {
+    op.TICKET_LOCK: TicketLock, op.QUEUE_LOCK: QueueLock, op.MUTEX_LOCK: Mutex,
+    op.READ_LOCK: RwSemaphore, op.WRITE_LOCK: RwSemaphore,
+}
+
+
+class Event(NamedTuple):
+    """What has just happened: when, to which task or core, and what it was about to do."""
+
+    time: int
+    agent: Task | Core
+    what: str
+
+    def __str__(self) -> str:
+        name = self.agent.name if isinstance(self.agent, Task) else f"core {self.agent.number}"
+        return f"{self.time / TICKS_PER_NS:12,.1f} ns  {name}: {self.what}"
+
+
+class MachineModel(mesa.Model):
+    """A machine under a system with its tasks; the readable twin of the compiled engine.
+
+    Parameters
+    ----------
+    tables : Tables
+        The lowered scenario.
+    warmup : int
+        Ticks before which nothing is recorded.
+    trace : bool
+        Whether to keep every event for `trace`.
+    checked : bool
+        Whether to assert the invariants after every event (see `rainforest_model.agents.invariants`).
+    lock_classes : dict of str to type, optional
+        Classes to use for the locks of these structures, instead of the shipped ones.
+    interval : int
+        Ticks by which `step` advances; may be changed at any time.
+    rng : int or numpy Generator
+        For Mesa's own random numbers, which the shipped agents do not use: their draws are keyed.
+
+    Attributes
+    ----------
+    now, events_processed : int
+        Simulated ticks and processed events.
+    cores, tasks, objects : list of agents
+        In the order of their numbers; `cores` ends with the computers of clients outside.
+    subsystems : list of SubOS
+    locks, queues : list of agents
+    datacollector : mesa.DataCollector, optional
+        If you set one, `step` collects.
+
+    Examples
+    --------
+    >>> from rainforest_model.reference import closed_lock
+    >>> model = MachineModel.from_scenario(closed_lock(cores=2, think_us=1, hold_us=1))
+    >>> model.step()
+    >>> model.now, model.cores[0].activity
+    (100000, 'spinning')
+    >>> model.locks
+    [<QueueLock lock.machine.0: held by closed_lock.0/0.0.1, 1 waiting>]
+    >>> model.run(10_000_000)
+    <StopReason.REACHED: 'reached its end'>
+    """
+
+    def __init__(
+        self, tables: tb.Tables, warmup: int = 0, trace: bool = False, checked: bool = True,
+        lock_classes: dict[str, type[Lock]] | None = None, interval: int = 100_000, rng=1,
+    ):
+        super().__init__(rng=rng)
+        self.tables = tables
+        self.interval = interval
+        self.now = 0
+        self.end: int | None = None
+        self.events_processed = 0
+        self.acting: Task | None = None
+        self.datacollector: mesa.DataCollector | None = None
+        self.checked = checked
+        self.ledger = Ledger(self) if checked else None
+        self.events = EventQueue()
+        self.interconnect = Interconnect(tables)
+        self.latencies = Latencies(tables.series, warmup)
+        self.program = decode(tables)
+        self.reals = tables.reals.tolist()
+        self._instant_events = 0
+        self._stopped: Stopped | None = None
+        self._rows: list[tuple[int, int, int]] | None = [] if trace else None
+        self.subsystems = self._make_subsystems()
+        self.machine_cores = self._make_cores()
+        self.objects = self._make_objects(lock_classes or {})
+        self.locks = [agent for agent in self.objects if isinstance(agent, Lock)]
+        self.queues = [agent for agent in self.objects if isinstance(agent, RequestQueue)]
+        self.lines = [agent for agent in self.objects if isinstance(agent, CacheLine)]
+        self.cores = list(self.machine_cores)
+        self.tasks = self._make_tasks()
+        self.sources = self._plan_first_events()
+        # Mesa 3.3 would keep every model alive for ever in a table of the next ids.
+        getattr(mesa.Agent, "_ids", {}).pop(self, None)
+
+    @classmethod
+    def from_scenario(cls, scenario: Scenario, seed: int = 1, **options) -> MachineModel:
+        """The model of one replication of a scenario, with its warm-up and, for `run`, its end.
+
+        Parameters
+        ----------
+        scenario : Scenario
+        seed : int
+        options : keyword arguments
+            Of the class.
+
+        Examples
+        --------
+        >>> from rainforest_model.reference import open_queue
+        >>> model = MachineModel.from_scenario(open_queue(2, "10 us", duration="501 ms", constant="15 us"))
+        >>> model
+        <MachineModel: 2 cores, 3 tasks, 0 ticks>
+        """
+        options.setdefault("warmup", round(time_ns(scenario.warmup) * TICKS_PER_NS))
+        model = cls(lower(scenario, seed), **options)
+        model.end = round(time_ns(scenario.duration) * TICKS_PER_NS)
+        return model
+
+    # --- running --------------------------------------------------------------------------------------------
+
+    def step(self) -> None:
+        """Advance by `interval` ticks, and collect if there is a `datacollector`."""
+        self.run(self.now + self.interval)
+        if self.datacollector is not None:
+            self.datacollector.collect(self)
+
+    def run(self, until: int | None = None) -> StopReason:
+        """Go on until the tick `until` (default: the scenario's end).
+
+        Raises
+        ------
+        InvariantViolation
+            If the model is `checked` and something happened that must never happen.
+        """
+        until = self.end if until is None else until
+        if until is None:
+            raise ValueError("say until which tick: only a model from a scenario has an end")
+        try:
+            while self._stopped is None and (first := self.events.first()) and first[0] <= until:
+                self.next_event()
+        except Stopped:
+            self.running = False
+        if self._stopped is not None:
+            return self._stopped.reason
+        self.now = until
+        self.running = self.events.first() is not None
+        return StopReason.REACHED if self.running else StopReason.DEADLOCK
+
+    def next_event(self) -> Event | None:
+        """Let the next event happen and return it; None if nothing will ever happen again.
+
+        Raises
+        ------
+        Stopped
+            If a task finds that the simulation cannot go on.
+        """
+        if self.events.first() is None:
+            return None
+        time, slot = self.events.pop()
+        if self.checked and time < self.now:
+            raise InvariantViolation("ClockMonotone", f"an event of tick {time} comes now", self.now)
+        self._instant_events = self._instant_events + 1 if time == self.now else 0
+        self.now = time
+        self.events_processed += 1
+        source = self.sources[slot]
+        event = Event(time, *self._describe(source))
+        if self._rows is not None:
+            self._rows.append((time, slot, source.pc if isinstance(source, Task) else -1))
+        try:
+            source.fire()
+            if self._instant_events > MAX_INSTANT_EVENTS:
+                raise Stopped(StopReason.LIVELOCK, source)
+        except Stopped as stopped:
+            self.acting = None
+            self._stopped = stopped
+            raise
+        if self.checked:
+            self.check()
+        return event
+
+    def plan(self, source: Task | Inbox | Timer, time: int) -> None:
+        """Let the next event of a source be at the tick `time`."""
+        if self.checked and time < self.now:
+            raise InvariantViolation("ClockMonotone", f"{source} plans an event for tick {time}", self.now)
+        self.events.plan(source.slot, time)
+
+    def take_if_next(self, task: Task) -> bool:
+        """Take the event of the task out if it is the next one, and is due now."""
+        if self.events.first() != (self.now, task.slot):
+            return False
+        self.events.pop()
+        return True
+
+    def check(self) -> None:
+        """Assert the invariants (only a `checked` model knows enough to do so).
+
+        Raises
+        ------
+        InvariantViolation
+        """
+        self.ledger.check_wakeups()
+        check_conservation(self)
+        for line in self.lines:
+            line.check()
+
+    # --- results --------------------------------------------------------------------------------------------
+
+    def culprit(self) -> str:
+        """Name of the task that stopped the run."""
+        task = self._stopped.task if self._stopped else None
+        return task.name if isinstance(task, Task) else "none"
+
+    def outcome(self) -> Outcome:
+        """What has been recorded so far."""
+        return Outcome(
+            counts=self.latencies.counts.copy(),
+            moments=self.latencies.moments(),
+            busy=np.array([core.busy_ticks for core in self.machine_cores], np.int64),
+            now=self.now,
+            events=self.events_processed,
+        )
+
+    def trace(self) -> np.ndarray:
+        """The trace: int64[events, 3] of time, slot and operation number (-1 for an interrupt)."""
+        if self._rows is None:
+            raise ValueError("no trace was kept: make the model with trace=True")
+        return np.array(self._rows, np.int64).reshape(-1, 3)
+
+    # --- making the agents ------------------------------------------------------------------------------------
+
+    def _make_subsystems(self) -> list[SubOS]:
+        return [SubOS(self, f"subOS {i}", domain) for i, domain in enumerate(self.tables.domains)]
+
+    def _make_cores(self) -> list[Core]:
+        tables = self.tables
+        first_inbox = len(tables.tasks)
+        first_timer = first_inbox + (tables.cores if tables.uses_interrupts else 0)
+        owner_of = {core: subos for subos in self.subsystems for core in subos.knobs.cores}
+        cores = []
+        for number, socket in enumerate(tables.sockets.tolist()):
+            inbox_slot = first_inbox + number if tables.uses_interrupts else None
+            timer_slot = first_timer + number if tables.uses_ticks else None
+            cores.append(Core(self, number, socket, owner_of[number], inbox_slot, timer_slot))
+        for subos in self.subsystems:
+            subos.cores = [cores[number] for number in subos.knobs.cores]
+        return cores
+
+    def _make_objects(self, lock_classes: dict[str, type[Lock]]) -> list[mesa.Agent]:
+        tables = self.tables
+        unknown = set(lock_classes) - set(tables.symbols)
+        if unknown:
+            raise ValueError(f"no structure {', '.join(sorted(unknown))}; there are: {', '.join(tables.symbols)}")
+        classes = {
+            int(row[1]): _LOCK_OF_OPERATION[int(row[0])] for row in tables.ops if int(row[0]) in _LOCK_OF_OPERATION
+        }
+        classes |= {tables.symbols.index(name): chosen for name, chosen in lock_classes.items()}
+        first_copy = {
+            int(first): symbol for symbol in range(tables.bind.shape[1]) for first in tables.bind[:, symbol]
+        }
+        objects, symbol = [], None
+        for index, row in enumerate(tables.objects):
+            symbol = first_copy.get(index, symbol)  # copies lie side by side
+            if row.kind == tb.LINE:
+                objects.append(CacheLine(self, row.name))
+            elif row.kind == tb.COUNTER:
+                objects.append(Counter(self, row.name))
+            elif row.kind == tb.QUEUE:
+                objects.append(RequestQueue(self, row.name, tables.queue_capacity))
+            else:
+                objects.append(classes.get(symbol, QueueLock)(self, row.name, row.stream))
+        return objects
+
+    def _make_tasks(self) -> list[Task]:
+        tables, tasks = self.tables, []
+        for number, row in enumerate(tables.tasks):
+            if row.domain == tb.OUTSIDE:
+                # A client has a computer of its own, on which nothing costs anything.
+                core = self._make_client_core()
+                subos = core.subos
+            else:
+                core, subos = self.machine_cores[row.home], self.subsystems[row.domain]
+            task = Task(
+                self, number, row, subos, core, tables.bind[number].tolist(), tables.streams[number].tolist(),
+                tables.registers,
+            )
+            subos.tasks.append(task)
+            tasks.append(task)
+        return tasks
+
+    def _make_client_core(self) -> Core:
+        outside = SubOS(self, "outside", tb.Domain(cores=()))
+        core = Core(self, len(self.cores), 0, outside, None, None)
+        outside.cores = [core]
+        self.subsystems.append(outside)
+        self.cores.append(core)
+        return core
+
+    def _plan_first_events(self) -> list[Task | Inbox | Timer]:
+        tables = self.tables
+        for task, row in zip(self.tasks, tables.tasks, strict=True):
+            self.plan(task, row.begins)
+        sources: list = list(self.tasks)
+        if tables.uses_interrupts:
+            sources += [core.inbox for core in self.machine_cores]
+        if tables.uses_ticks:
+            sources += [core.timer for core in self.machine_cores]
+            for core, first in zip(self.machine_cores, tables.first_ticks(), strict=True):
+                if first:
+                    self.plan(core.timer, first)
+        return sources
+
+    def _describe(self, source: Task | Inbox | Timer) -> tuple[Task | Core, str]:
+        if isinstance(source, Inbox):
+            return source.core, "an interrupt arrives"
+        if isinstance(source, Timer):
+            return source.core, "the timer ticks"
+        labels = self.tables.labels
+        return source, labels[source.pc] if labels else self.program[source.pc][0].__name__
+
+    def __repr__(self) -> str:
+        return f"<MachineModel: {len(self.machine_cores)} cores, {len(self.tasks)} tasks, {self.now} ticks>"

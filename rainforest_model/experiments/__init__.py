@@ -1,0 +1,51 @@
+"""The paper's figures and tables, one module each, found by looking.
+
+A module's name is the experiment's id, and names its notebook, results, figure, command-line argument and
+test too.  Each holds the same furniture in the same order: a docstring (what is claimed, where, what we
+read into it, what we leave out), `TITLE`, `describe`, `run`, `figure` or `text`, `verdicts`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import re
+from types import ModuleType
+
+from ..errors import InputError
+
+_ID = re.compile(r"(fig|tab|sec)\d+[a-z]?_\w+")
+
+
+def ids() -> list[str]:
+    """Ids of the experiments that exist, tables first.
+
+    Examples
+    --------
+    >>> "fig03a_mmap" in ids()
+    True
+    """
+    names = [info.name for info in pkgutil.iter_modules(__path__) if _ID.fullmatch(info.name)]
+    return sorted(names, key=lambda name: (not name.startswith("tab"), name))
+
+
+def experiment(id: str) -> ModuleType:
+    """The module of an experiment.
+
+    Raises
+    ------
+    InputError
+        If there is none; the message says whether the paper has it.
+    """
+    if id in ids():
+        return importlib.import_module(f"{__name__}.{id}")
+    from ..paper import contents
+
+    if any(item.id == id for item in contents()):
+        raise InputError(f"is in the paper but not modelled yet; modelled: {', '.join(ids())}", key="id", value=id)
+    raise InputError(f"no such experiment; known: {', '.join(ids())}", key="id", value=id)
+
+
+def summary(id: str) -> str:
+    """First line of an experiment's docstring."""
+    return (experiment(id).__doc__ or "").strip().splitlines()[0]

@@ -1,0 +1,90 @@
+"""One visual voice: the style, a colour and a line for each system, the axis of nines, files that repeat.
+
+Colours are Okabe and Ito's (2008); every curve also has a line style of its own.
+"""
+
+from __future__ import annotations
+
+import io
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+COLUMN, PAGE = 3.4, 7.0
+"""Widths in inches of a figure in one and in two columns."""
+
+_STYLE = Path(__file__).with_name("rainforest.mplstyle")
+
+SYSTEMS = {
+    "linux-2.6.32": ("#000000", (0, (1, 1))),
+    "linux-2.6.35m": ("#56B4E9", (0, (3, 1, 1, 1))),
+    "linux-3.17.4": ("#E69F00", (0, (5, 1))),
+    "linux-4.9.40": ("#D55E00", (0, (5, 1, 1, 1))),
+    "lxc": ("#CC79A7", (0, (3, 1, 1, 1, 1, 1))),
+    "xen": ("#0072B2", (0, (2, 2))),
+    "rainforest": ("#009E73", "-"),
+}
+_SEQUENCE = ("#0072B2", "#009E73", "#E69F00", "#D55E00", "#CC79A7", "#000000", "#56B4E9")
+_DASHES = ("-", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)), (0, (5, 1, 1, 1, 1, 1)), (0, (2, 2)), (0, (8, 2)))
+
+
+@contextmanager
+def style():
+    """Matplotlib in the project's style, without a screen."""
+    import matplotlib as mpl
+
+    with mpl.rc_context(fname=_STYLE):
+        yield
+
+
+def new_figure(rows: int = 1, columns: int = 1, width: float = PAGE, height: float = 2.6, **options):
+    """A figure and its axes, off the screen's event loop; call it inside `style`."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height))
+    FigureCanvasAgg(figure)
+    return figure, figure.subplots(rows, columns, squeeze=False, **options)
+
+
+def line(index: int) -> dict:
+    """Colour and dashes of the index-th curve of an ordered set."""
+    return {"color": _SEQUENCE[index % 7], "linestyle": _DASHES[index % 7]}
+
+
+def system_line(id: str) -> dict:
+    """Colour and dashes of a system; a stable one for systems of a user's own."""
+    if id in SYSTEMS:
+        color, dashes = SYSTEMS[id]
+        return {"color": color, "linestyle": dashes}
+    return line(sum(map(ord, id)))
+
+
+def nines(axes, most: int = 4) -> None:
+    """Scale the y axis by nines: 0, 90, 99, 99.9 % ... at equal distances.
+
+    Parameters
+    ----------
+    axes : matplotlib Axes
+    most : int
+        Nines of the topmost label.
+    """
+    ceiling = 1 - 10.0 ** -(most + 0.5)
+    axes.set_yscale(
+        "function",
+        functions=(lambda p: -np.log10(1 - np.clip(p, 0, 1 - 1e-12)), lambda n: 1 - 10.0 ** -np.asarray(n)),
+    )
+    ticks = [0, 0.5] + [1 - 10.0**-k for k in range(1, most + 1)]
+    axes.set_yticks(ticks, [f"{100 * t:.10g} %" for t in ticks])
+    axes.set_ylim(0, ceiling)
+    axes.set_ylabel("share of calls that are faster")
+
+
+def encode(figure, kind: str) -> bytes:
+    """The bytes of a figure as ``png`` or ``svg``; equal figures give equal bytes."""
+    target = io.BytesIO()
+    metadata = {"png": {"Software": None}, "svg": {"Date": None, "Creator": None}}[kind]
+    with style():
+        figure.savefig(target, format=kind, metadata=metadata)
+    return target.getvalue()

@@ -1,0 +1,400 @@
+"""The compiled engine and the Mesa model mean the same: the same trace, event for event, and the same counts."""
+
+from __future__ import annotations
+
+import random
+from functools import cache
+
+import numpy as np
+import pytest
+
+from rainforest_model.agents import MachineModel, model, task
+from rainforest_model.descriptions import load
+from rainforest_model.descriptions import program as pg
+from rainforest_model.descriptions.machine import Coherence, Interrupt, Machine, Tlb, Topology, Transfer
+from rainforest_model.descriptions.parameter import Parameter
+from rainforest_model.descriptions.scenario import Load, Scenario
+from rainforest_model.descriptions.structure import SCOPES, Structure
+from rainforest_model.descriptions.system import Background, Kernel, Partitioning, Scheduler, System
+from rainforest_model.engine import loop
+from rainforest_model.engine.door import CompiledEngine
+from rainforest_model.lowering import lower
+from rainforest_model.outcome import StopReason
+from rainforest_model.reference import bare_system, closed_lock, ideal_machine, open_queue
+from rainforest_model.tables import Tables
+from rainforest_model.workloads import workloads
+
+FOREVER = 10**13  # 100 s
+
+
+def assert_twins(tables: Tables, events: int, until: int = FOREVER, warmup: int = 0) -> StopReason:
+    """Run both engines for about so many events, or to `until`, and compare all that can be compared."""
+    probe = CompiledEngine(tables, trace=events)
+    if probe.run(until) is StopReason.TRACE_FULL:
+        until = probe.now - 1  # at every earlier tick all events have room
+    engine = CompiledEngine(tables, warmup=warmup, trace=events)
+    twin = MachineModel(tables, warmup=warmup, trace=True, checked=True)
+    reason = engine.run(until)
+    assert twin.run(until) is reason
+    assert twin.culprit() == engine.culprit()
+    assert_same_trace(engine.trace(), twin.trace(), tables)
+    ours, theirs = twin.outcome(), engine.outcome()
+    np.testing.assert_array_equal(ours.counts, theirs.counts)
+    np.testing.assert_array_equal(ours.moments, theirs.moments)  # bit for bit
+    np.testing.assert_array_equal(ours.busy, theirs.busy)
+    assert (ours.now, ours.events) == (theirs.now, theirs.events)
+    return reason
+
+
+def assert_same_trace(engine: np.ndarray, twin: np.ndarray, tables: Tables) -> None:
+    """Like `assert_array_equal`, but says where the two part and what they were about to do."""
+    common = min(len(engine), len(twin))
+    apart = np.flatnonzero((engine[:common] != twin[:common]).any(axis=1))
+    if not len(apart) and len(engine) == len(twin):
+        return
+    first = int(apart[0]) if len(apart) else common
+
+    def lines(trace):
+        for time, slot, number in trace[max(0, first - 3):first + 2].tolist():
+            name = tables.tasks[slot].name if slot < len(tables.tasks) else f"slot {slot}"
+            yield f"    {time} {name} {tables.labels[number] if number >= 0 else 'interrupt'}"
+
+    text = "\n".join(["  engine", *lines(engine), "  twin", *lines(twin)])
+    pytest.fail(f"the traces part at event {first} of {len(engine)} and {len(twin)}:\n{text}")
+
+
+# --- textbook scenarios -----------------------------------------------------------------------------------
+
+REFERENCE = {
+    "queue lock": closed_lock(12),
+    "queue lock, one core": closed_lock(1),
+    "queue lock, saturated": closed_lock(48, think_us=1),
+    "ticket lock": closed_lock(12, kind="ticket_lock", occupancy_ns=30),
+    "ticket lock, collapsed": closed_lock(48, kind="ticket_lock", occupancy_ns=30),
+    "mutex": closed_lock(6, kind="mutex", duration="50 ms"),
+    "rwsem": closed_lock(6, kind="rwsem", duration="50 ms"),
+    "open queue, exponential": open_queue(3, "8 ms", mean="20 ms"),
+    "open queue, lognormal": open_queue(12, "2381 us", mean="20 ms", cv=0.8),
+    "open queue, constant": open_queue(2, "11 ms", constant="20 ms"),
+}
+
+
+@pytest.mark.parametrize("name", REFERENCE)
+@pytest.mark.parametrize("seed", [1, 2])
+def test_reference_scenarios(name, seed):
+    tables = lower(REFERENCE[name], seed)
+    assert assert_twins(tables, events=5000, warmup=10**6) is StopReason.REACHED
+
+
+def test_a_full_queue_stops_both():
+    assert assert_twins(lower(open_queue(1, "1 us", constant="1 s")), events=10_000) is StopReason.QUEUE_FULL
+
+
+def one_program(*ops, cores=2, structures=None, **load_options) -> Scenario:
+    """Threads that do one thing on an ideal machine."""
+    return Scenario(
+        machine=ideal_machine(cores), system=bare_system(), cores=cores, stagger="0 ns",
+        loads=(Load(program=pg.program("program", *ops), **load_options),),
+        structures={
+            name: Structure(source="a test", scope="machine", kind=kind) for name, kind in (structures or {}).items()
+        },
+    )
+
+
+def test_a_program_that_costs_nothing_stops_both():
+    free = one_program(pg.lock("lock"), pg.unlock("lock"), structures={"lock": "queue_lock"}, pinned=True)
+    assert assert_twins(lower(free), events=10) is StopReason.LIVELOCK
+
+
+def test_waiting_for_ever_stops_both():
+    assert assert_twins(lower(one_program(pg.receive("never"))), events=10) is StopReason.DEADLOCK
+
+
+def test_two_locks_in_two_orders_stop_both():
+    hold, think = pg.compute(pg.constant("1 us")), pg.compute(pg.exponential("1 us"))
+    one = pg.program("one", think, pg.lock("a"), hold, pg.lock("b"), pg.unlock("a"), pg.unlock("b"))
+    two = pg.program("two", think, pg.lock("b"), hold, pg.lock("a"), pg.unlock("a"), pg.unlock("b"))
+    for kind in ("queue_lock", "ticket_lock", "mutex", "rwsem"):
+        scenario = one_program(think, structures={"a": kind, "b": kind}).model_copy(
+            update={"loads": (Load(program=one, pinned=True), Load(program=two, pinned=True))}
+        )
+        assert assert_twins(lower(scenario), events=5000) is StopReason.DEADLOCK
+
+
+def test_the_limits_are_the_same():
+    assert task.MAX_INSTANT_OPERATIONS == loop.MAX_INSTANT_OPS
+    assert model.MAX_INSTANT_EVENTS == loop.MAX_INSTANT_EVENTS
+
+
+# --- everything that is shipped ---------------------------------------------------------------------------
+
+PLACEMENTS = {
+    "two threads a process": {"threads": 2},
+    "more threads than cores": {"processes": 2, "threads": 3},
+}
+# What the textbook programs name and no system has.
+TEXTBOOK = {"lock": Structure(kind="queue_lock", scope="machine", source="Boyd-Wickizer et al., OLS 2012")}
+PARTNERS = {"queue_source": "queue_server", "queue_server": "queue_source"}
+
+
+@pytest.mark.parametrize("placement", PLACEMENTS)
+@pytest.mark.parametrize("workload", list(workloads()))
+@pytest.mark.parametrize("system", load.systems())
+def test_shipped_workloads_on_shipped_systems(system, workload, placement):
+    programs = [workloads()[id] for id in (workload, PARTNERS.get(workload)) if id]
+    scenario = Scenario(
+        machine=load.machine("S-A"), system=load.system(system), cores=12, partitions=6, structures=TEXTBOOK,
+        loads=tuple(Load(program=program, **PLACEMENTS[placement]) for program in programs),
+    )
+    assert assert_twins(lower(scenario), events=3000) is StopReason.REACHED
+
+
+# --- random programs on random machines -------------------------------------------------------------------
+
+SOURCE = "drawn by lot"
+
+
+def number(value: float, unit: str = "ns") -> Parameter:
+    """A parameter of this value."""
+    return Parameter(value=value, unit=unit, range=(value, value), basis="derived", source=SOURCE)
+
+
+class Lot:
+    """Draws a scenario: everything that a description can say is drawn from one generator."""
+
+    LOCKS = ("ticket_lock", "queue_lock", "mutex", "rwsem", "absent")
+    REFERENCES = ("atomic", "percpu", "rcu", "locked_count", "sloppy_counter", "absent")
+    DATA = ("line", "atomic", "percpu", "seqlock", "absent")
+    PATHS = ("path0", "path1", "path2")
+
+    def __init__(self, seed: int):
+        self.rng = rng = random.Random(seed)
+        self.orderly = rng.random() < 0.7  # locks are taken in one order, so that nobody deadlocks
+        self.structures = self.draw_structures()
+
+    def ns(self, high: float) -> Parameter:
+        """A cost, often 0."""
+        rng = self.rng
+        return number(rng.choice([0.0, float(rng.randrange(1, int(high) + 1)), rng.uniform(0.01, high)]))
+
+    def time(self, high_us: float) -> pg.Duration:
+        """A duration of a program, at least 20 ns in the mean."""
+        mean = f"{self.rng.uniform(0.02, high_us):.3f} us"
+        cv = self.rng.uniform(0.1, 2.0)
+        return self.rng.choice(
+            [pg.constant(mean), pg.exponential(mean), pg.uniform(mean), pg.lognormal(mean, cv)]
+        )
+
+    # --- where it runs ------------------------------------------------------------------------------------
+
+    def machine(self) -> Machine:
+        rng = self.rng
+        sockets = rng.randint(1, 4)
+        hops = [[0] * sockets for _ in range(sockets)]
+        for a in range(sockets):
+            for b in range(a):
+                hops[a][b] = hops[b][a] = rng.randint(1, 2)
+        transfer = [
+            Transfer(load=self.ns(300), store=self.ns(300), atomic=self.ns(300)) for _ in range(3)
+        ]
+        return Machine(
+            kind="machine", id="lot", title="a machine", source=SOURCE,
+            topology=Topology(
+                sockets=sockets, cores_per_socket=rng.randint(1, 3), clock=number(2.4, "GHz"), hops=hops
+            ),
+            coherence=Coherence(
+                own_load=self.ns(5), own_store=self.ns(5), own_atomic=self.ns(30), same_socket=transfer[0],
+                one_hop=transfer[1], two_hops=transfer[2], read_occupancy=self.ns(60), write_occupancy=self.ns(60),
+            ),
+            memory=load.machine("S-A").memory,
+            interrupt=Interrupt(send=self.ns(300), deliver=self.ns(1000), entry=self.ns(1500)),
+            tlb=Tlb(entries=number(64, "count"), full_flush=self.ns(200), single_page=self.ns(90), refill=self.ns(900)),
+        )
+
+    def system(self) -> System:
+        rng = self.rng
+        ticks = rng.random() < 0.7
+        scheduler = Scheduler(
+            latency=number(rng.uniform(1, 60), "us"), min_granularity=number(rng.uniform(0.5, 10), "us"),
+            wakeup_granularity=self.ns(10_000), tick_period=number(rng.uniform(1, 30) if ticks else 0, "us"),
+            tick_cost=self.ns(600), context_switch=self.ns(1500), wakeup=self.ns(600), idle_wakeup=self.ns(1500),
+            migration=self.ns(5000),
+        )
+        background = {
+            f"daemon{i}": Background(
+                per=rng.choice(["core", "instance"]), period=number(rng.uniform(2, 40), "us"),
+                work=number(rng.uniform(1, 4000)),
+            )
+            for i in range(rng.choice([0, 0, 1, 2]))
+        }
+        costs = {
+            name: self.ns(300) for name in (
+                "syscall_enter", "syscall_exit", "fault_enter", "fault_exit", "counter_fold", "counter_local",
+                "count_section", "reference_local", "rcu_read", "flush_hypercall", "ipi_hypercall", *self.PATHS,
+            )
+        }
+        return System(
+            kernel=Kernel(
+                kind="kernel", id="lot", title="a kernel", released=2026, source=SOURCE, scheduler=scheduler,
+                path_variation=number(rng.choice([0, 0.1, 0.5]), "ratio"), costs=costs, structures=self.structures,
+                background=background,
+            ),
+            partitioning=Partitioning(
+                kind="partitioning", id="lot", title="a partitioning", source=SOURCE,
+                kernels=rng.choice(["one", "each"]), partitioned=rng.random() < 0.5, memory="any",
+                instance_name="instance", default_kernel="lot",
+            ),
+        )
+
+    def structure(self, kind: str) -> Structure:
+        rng = self.rng
+        own_lock = kind in ("percpu_counter", "locked_count", "tlb")
+        scopes = SCOPES[2:] if kind in ("percpu_counter", "tlb") else SCOPES
+        slots = rng.choice([0, 1, 2, 8]) if kind == "tlb" else 0
+        return Structure(
+            kind=kind, scope=rng.choice(scopes), source=SOURCE,
+            lock=rng.choice(["ticket", "queue"]) if own_lock and (kind != "tlb" or slots) else None,
+            waiting=rng.choice(["sleep", "optimistic"]) if kind in ("mutex", "rwsem") else "sleep",
+            interrupts_off=kind != "tlb" and rng.random() < 0.3,
+            batch=str(rng.randint(1, 6)) if kind in ("percpu_counter", "sloppy_counter") else None,
+            slots=slots, pages_per_flush=8 if kind == "tlb" else None,
+            single_page_limit=rng.choice([0, 2]) if kind == "tlb" else 0,
+        )
+
+    def draw_structures(self) -> dict[str, Structure]:
+        rng = self.rng
+        return {
+            **{f"lock{i}": self.structure(rng.choice(self.LOCKS)) for i in range(4)},
+            **{f"rw{i}": self.structure(rng.choice(["rwsem", "rwsem", "absent"])) for i in range(2)},
+            **{f"count{i}": self.structure(rng.choice(["percpu_counter", "atomic", "absent"])) for i in range(2)},
+            **{f"reference{i}": self.structure(rng.choice(self.REFERENCES)) for i in range(3)},
+            **{f"data{i}": self.structure(rng.choice(self.DATA)) for i in range(3)},
+            "tlb": self.structure("tlb"),
+        }
+
+    # --- what it does -------------------------------------------------------------------------------------
+
+    def program(self, id: str) -> pg.Program:
+        ops = [*self.block(3, held=(), spinning=False, kernel=False), pg.compute(self.time(5), name="think")]
+        return pg.program(id, *ops)
+
+    def block(self, depth: int, **where) -> list:
+        return [op for _ in range(self.rng.randint(1, 4)) for op in self.ops(depth, **where)]
+
+    def ops(self, depth: int, held: tuple, spinning: bool, kernel: bool) -> list:
+        """One or several operations that belong together; `held` are the locks that are taken around them."""
+        rng = self.rng
+        where = {"held": held, "spinning": spinning, "kernel": kernel}
+        draws = {
+            "compute": 3, "path": 2, "count": 2, "reference": 2, "data": 3,
+            "critical": 6 * (depth > 0), "crossed": 2 * (depth > 0), "syscall": 4 * (depth > 0), "loop": 2 * (depth > 0),
+            "measure": 2 * (depth > 0), "flush": 4 * (kernel and not spinning), "sleep": int(not spinning),
+            "send": 0.5, "receive": 0.3 * (not spinning),
+        }
+        match rng.choices(list(draws), list(draws.values()))[0]:
+            case "compute":
+                return [pg.compute(self.time(3), times=rng.choice([1, 1, 2]), name=rng.choice([None, "work"]))]
+            case "path":
+                return [pg.compute(rng.choice(self.PATHS), times=rng.choice([1, 1, 3]))]
+            case "count":
+                return [pg.count(f"count{rng.randrange(2)}", rng.choice([-3, -1, 1, 3]))]
+            case "reference":
+                return [rng.choice([pg.get, pg.put])(f"reference{rng.randrange(3)}")]
+            case "data":
+                return [rng.choice([pg.read, pg.read, pg.touch])(f"data{rng.randrange(3)}")]
+            case "critical":
+                return self.critical(depth, **where)
+            case "crossed":
+                return self.critical(depth, crossed=True, **where)
+            case "syscall":
+                body = self.block(depth - 1, held=held, spinning=spinning, kernel=True)
+                return [rng.choice([pg.syscall("call", *body), pg.fault(*body)])]
+            case "loop":
+                body = self.block(depth - 1, **where)
+                return [rng.choice([pg.repeat, pg.every])(rng.randint(1, 4), *body)]
+            case "measure":
+                return [pg.measure(f"series{rng.randrange(3)}", *self.block(depth - 1, **where))]
+            case "flush":
+                return [pg.flush_tlb("tlb", rng.randint(1, 4))]
+            case "sleep":
+                return [pg.sleep(self.time(20))]
+            case "send":
+                return [pg.send(f"queue{rng.randrange(2)}")]
+            case "receive":
+                return [pg.receive(f"queue{rng.randrange(2)}")]
+
+    def critical(self, depth: int, held: tuple, spinning: bool, kernel: bool, crossed: bool = False) -> list:
+        """A critical section; `crossed`: of two locks of which the first is released first."""
+        taken = self.take(held, spinning, kernel)
+        if taken is None:
+            return [pg.compute(self.time(1))]
+        acquire, name, spins = taken
+        where = {"held": (*held, name), "spinning": spinning or spins, "kernel": kernel}
+        body = self.block(depth - 1, **where)
+        if not crossed:
+            return [acquire, *body, pg.unlock(name)]
+        second = self.take(where["held"], where["spinning"], kernel)
+        if second is None:
+            return [acquire, *body, pg.unlock(name)]
+        acquire_2, name_2, spins_2 = second
+        inner = self.block(
+            depth - 1, held=(*held, name, name_2), spinning=spinning or spins or spins_2, kernel=kernel
+        )
+        outer = self.block(depth - 1, held=(*held, name_2), spinning=spinning or spins_2, kernel=kernel)
+        return [acquire, *body, acquire_2, *inner, pg.unlock(name), *outer, pg.unlock(name_2)]
+
+    def take(self, held: tuple, spinning: bool, kernel: bool):
+        """A lock that may be taken here: the operation, the lock's name, and whether it spins."""
+        choices = []
+        names = [name for name in self.structures if name.startswith(("lock", "rw"))]
+        for place, name in enumerate(names):
+            s = self.structures[name]
+            if name in held or (self.orderly and any(names.index(other) > place for other in held)):
+                continue
+            sleeps = s.kind in ("mutex", "rwsem")
+            if sleeps and (spinning or (s.waiting == "optimistic" and not kernel)):
+                continue
+            verbs = [pg.lock] if name.startswith("lock") else [pg.read_lock, pg.read_lock, pg.write_lock]
+            choices.append((self.rng.choice(verbs)(name), name, s.kind.endswith("_lock")))
+        return self.rng.choice(choices) if choices else None
+
+    # --- together -----------------------------------------------------------------------------------------
+
+    def scenario(self) -> Scenario:
+        rng = self.rng
+        machine, system = self.machine(), self.system()
+        cores = rng.randint(1, machine.topology.cores)
+        partitions = rng.choice([n for n in range(1, cores + 1) if cores % n == 0])
+        loads = [
+            Load(
+                program=self.program(f"program{i}"), processes=rng.randint(1, 2), threads=rng.randint(1, 4),
+                pinned=rng.random() < 0.5,
+            )
+            for i in range(rng.randint(1, 3))
+        ]
+        if rng.random() < 0.5:
+            source = pg.program("clients", pg.sleep(self.time(30)), pg.send(f"queue{rng.randrange(2)}"))
+            loads.append(Load(program=source, place="outside", threads=rng.randint(1, 2)))
+        return Scenario(
+            machine=machine, system=system, loads=loads, cores=cores, partitions=partitions,
+            stagger=rng.choice(["0 ns", "1 us", "20 us"]),
+        )
+
+
+@cache
+def coverage() -> set:
+    """Operations and stop reasons that the random programs have met, to see that none is left out."""
+    return set()
+
+
+BLOCKS, BLOCK = 12, 40
+
+
+@pytest.mark.parametrize("block", range(BLOCKS))
+def test_random_programs(block):
+    for seed in range(block * BLOCK, (block + 1) * BLOCK):
+        try:
+            assert_twins(lower(Lot(seed).scenario(), seed), events=800, until=10**10)
+        except BaseException as error:
+            error.add_note(f"the scenario is Lot({seed}).scenario()")
+            raise
