@@ -15,6 +15,7 @@ import numpy as np
 from . import draws, opcodes as op, tables as tb
 from .descriptions import program as pg
 from .descriptions.expression import whole
+from .descriptions.near import hint
 from .descriptions.program import Program, time_ns
 from .descriptions.scenario import Load, Scenario
 from .descriptions.structure import Structure
@@ -22,6 +23,14 @@ from .errors import InputError
 from .units import TICKS_PER_NS
 
 PAGE_BYTES = 4096
+LONGEST_OPERATION = 2**47
+"""Ticks (23 minutes): an operation that begins in a simulation's last instant still ends on the engines' clock."""
+MAX_ROWS = 10_000
+MAX_SOURCES = 2**14
+"""Tasks, inboxes and timers: whatever can have an event pending (`rainforest_model.engine.arena.MAX_SLOTS`)."""
+MAX_STREAMS = 2**21
+MAX_WORDS = 2**25
+"""Random streams, and integers for all copies of all structures: what is bound to each thread takes memory."""
 _SPINNING = {"ticket_lock": (op.TICKET_LOCK, op.TICKET_UNLOCK), "queue_lock": (op.QUEUE_LOCK, op.QUEUE_UNLOCK)}
 _INNER = {"ticket": _SPINNING["ticket_lock"], "queue": _SPINNING["queue_lock"]}
 _KERNEL_THREAD = -1
@@ -29,6 +38,25 @@ _KERNEL_THREAD = -1
 
 def _ticks(ns: float) -> int:
     return round(ns * TICKS_PER_NS)
+
+
+def _too_many(what: str, number: int, most: int) -> InputError:
+    return InputError(f"{number} {what}; the engines have room for {most}", key="load")
+
+
+@dataclass(frozen=True)
+class _Held:
+    """A lock that a program holds: how it was taken and how it is released."""
+
+    what: str
+    shared: bool
+    spinning: bool
+    release: Callable[[], None]
+
+    @property
+    def sort(self) -> tuple[str, bool]:
+        """What a later unlock of it would mean."""
+        return self.what, self.shared
 
 
 def lower(scenario: Scenario, seed: int | str = 1) -> tb.Tables:
@@ -61,6 +89,11 @@ class _Thread:
     pinned: bool
     period_ns: float = 0.0
 
+    @property
+    def body(self) -> tuple:
+        """What its code depends on; two loads may run programs of one name with different parameters."""
+        return id(self.program), self.domain == tb.OUTSIDE
+
 
 @dataclass
 class _Code:
@@ -75,6 +108,8 @@ class _Code:
     registers: int = 0
 
     def emit(self, label: str, code: int, *operands: int) -> int:
+        if len(self.rows) == MAX_ROWS:
+            raise InputError(f"more than {MAX_ROWS} operations in all programs", key="ops")
         self.rows.append([code, *operands, *[0] * (op.OPERANDS - len(operands))])
         self.labels.append(label)
         return len(self.rows) - 1
@@ -89,7 +124,9 @@ class _Code:
 
     def symbol(self, name: str, kind: int, scope: str, copies: str = "one") -> int:
         """Number of a symbol; `copies` is "one", "core", "socket" or a number of slots."""
-        self.symbols.setdefault(name, (kind, f"{scope}/{copies}"))
+        meaning = kind, f"{scope}/{copies}"
+        if self.symbols.setdefault(name, meaning) != meaning:
+            raise InputError("is the name of two things, such as a queue and a structure", key="what", value=name)
         return list(self.symbols).index(name)
 
     @property
@@ -107,7 +144,7 @@ class _Lowering:
         self.instances = self.parts if how.kernels == "each" else 1
         self.cpus = scenario.cores // self.instances
         self.code = _Code()
-        self.starts: dict[str, int] = {}
+        self.starts: dict[tuple, int] = {}
 
     # --- who runs where -------------------------------------------------------------------------------
 
@@ -172,10 +209,15 @@ class _Lowering:
 
     def tables(self) -> tb.Tables:
         threads = self._threads()
+        sources = len(threads) + 2 * self.scenario.cores
+        if sources > MAX_SOURCES:
+            raise _too_many("threads (the kernel's own included), inboxes and timers", sources, MAX_SOURCES)
         for thread in threads:
-            if thread.program.id not in self.starts:
-                self.starts[thread.program.id] = self.code.here
-                _Body(self, thread.program).lower()
+            if thread.body not in self.starts:
+                self.starts[thread.body] = self.code.here
+                _Body(self, thread.program, thread.domain == tb.OUTSIDE).lower()
+        if len(threads) * len(self.code.purposes) > MAX_STREAMS:
+            raise _too_many("random streams", len(threads) * len(self.code.purposes), MAX_STREAMS)
         code, topology, coherence = self.code, self.machine.topology, self.machine.coherence
         objects, bind = self._bind(threads)
         sockets = np.arange(self.scenario.cores, dtype=np.int64) // topology.cores_per_socket
@@ -225,7 +267,7 @@ class _Lowering:
         span = thread.period_ns or time_ns(self.scenario.stagger)
         return tb.TaskRow(
             name=thread.name,
-            start=self.starts[thread.program.id],
+            start=self.starts[thread.body],
             address_space=thread.process,
             domain=thread.domain,
             home=thread.home,
@@ -257,18 +299,23 @@ class _Lowering:
     def _bind(self, threads: list[_Thread]) -> tuple[list[tb.ObjectRow], np.ndarray]:
         """The copies of every symbol, and which of them each thread means."""
         objects: list[tb.ObjectRow] = []
+        words = 0
         first: dict[tuple, int] = {}
         bind = np.full((len(threads), max(1, len(self.code.symbols))), -1, np.int64)
         for column, (name, (kind, where)) in enumerate(self.code.symbols.items()):
             scope, copies = where.split("/")
             many = {"one": 1, "core": self.scenario.cores, "socket": self.machine.topology.sockets}.get(copies)
             many = int(copies) if many is None else many
+            size = {tb.COUNTER: self.scenario.cores, tb.QUEUE: 4096, tb.LINE: self.scenario.cores // 63}.get(kind, 0) + 16
             for row, thread in enumerate(threads):
                 if thread.process == _KERNEL_THREAD:
                     continue
                 key = (name, *self._scope_key(scope, thread))
                 if key not in first:
                     first[key] = len(objects)
+                    words += many * size
+                    if words > MAX_WORDS:
+                        raise _too_many(f"words for the copies of {name} and others", words, MAX_WORDS)
                     label = ".".join(str(part) for part in key)
                     for copy in range(many):
                         entity = f"{label}.{copy}"
@@ -277,13 +324,18 @@ class _Lowering:
         return objects, bind
 
 
+_FOR_CLIENTS = (pg.Compute, pg.Sleep, pg.Send, pg.Receive, pg.Repeat, pg.Every, pg.Measure)
+"""What a thread outside of the machine can do: it has no copy of any structure."""
+
+
 class _Body:
     """Lowers one program, and checks on the way that what is taken is released and nobody sleeps spinning."""
 
-    def __init__(self, lowering: _Lowering, program: Program):
-        self.low, self.program, self.code = lowering, program, lowering.code
-        self.held: list[tuple[str, int]] = []
+    def __init__(self, lowering: _Lowering, program: Program, outside: bool = False):
+        self.low, self.program, self.code, self.outside = lowering, program, lowering.code, outside
+        self.held: list[_Held] = []
         self.in_kernel = 0
+        self.measuring = False
         self.spinning = 0
         self.interrupts_off = 0
         self.occurrences: dict[str, int] = {}
@@ -304,7 +356,7 @@ class _Body:
         for index, item in enumerate(self.program.ops):
             self._op(item, f"ops.{index}")
         if self.held:
-            raise self._error("is still held at the end of the program", "ops", self.held[-1][0])
+            raise self._error("is still held at the end of the program", "ops", self.held[-1].what)
         if not self.timed:
             raise self._error("no operation takes time, so the program would never let any pass", "ops")
         self.code.emit("repeat", op.JUMP, start)
@@ -323,13 +375,20 @@ class _Body:
         return value
 
     def _op(self, item: pg.Op, key: str) -> None:
+        if self.outside and not isinstance(item, _FOR_CLIENTS):
+            raise self._error(f"{item.do} is nothing for a client on another machine (place = \"outside\")", key)
         getattr(self, f"_{item.do}")(item, key)
 
     def _block(self, item: pg.Block, key: str) -> None:
-        depth = len(self.held)
         for index, inner in enumerate(item.body):
             self._op(inner, f"{key}.body.{index}")
-        return depth
+
+    def _span(self, ns: float, key: str) -> int:
+        """Ticks of an operation."""
+        ticks = _ticks(ns)
+        if ticks > LONGEST_OPERATION:
+            raise self._error(f"takes {ns / 60e9:.3g} minutes; an operation has room for 23", key)
+        return ticks
 
     # --- time -----------------------------------------------------------------------------------------
 
@@ -337,7 +396,8 @@ class _Body:
         try:
             return self.low.scenario.path_ns(name)
         except KeyError:
-            raise self._error(f"system {self.low.system.id} has no such kernel path", key, name) from None
+            system, known = self.low.system, self.low.scenario.all_costs
+            raise self._error(f"system {system.id} has no such kernel path{hint(name, known)}", key, name) from None
 
     def _purpose(self, name: str) -> int:
         """Stream of the n-th operation of this name, the same whatever system the program meets."""
@@ -347,15 +407,15 @@ class _Body:
 
     def _path(self, name: str, key: str, times: int = 1) -> None:
         """Run a kernel path: its cost, varied by the kernel's coefficient of variation."""
-        stream_name = name
         ns = self._path_ns(name, key) * times
-        cv = self.low.system.kernel.path_variation.value / math.sqrt(max(1, times))
-        purpose = self._purpose(stream_name)
-        if _ticks(ns) == 0:
+        ticks = self._span(ns, key)
+        cv = self.low.system.kernel.path_variation.plain() / math.sqrt(max(1, times))
+        purpose = self._purpose(name)
+        if ticks == 0:
             return
         self.timed = True
         if cv == 0:
-            self.code.emit(name, op.COMPUTE, _ticks(ns))
+            self.code.emit(name, op.COMPUTE, ticks)
             return
         sigma = math.sqrt(math.log1p(cv * cv))
         mu = math.log(ns * TICKS_PER_NS) - sigma * sigma / 2
@@ -363,7 +423,8 @@ class _Body:
             name, op.DRAW_COMPUTE, op.LOGNORMAL, self.code.real(mu), self.code.real(sigma), purpose
         )
 
-    def _duration(self, time: pg.Duration) -> tuple[int, int, int]:
+    def _duration(self, time: pg.Duration, key: str) -> tuple[int, int, int]:
+        self._span(time.mean_ns, f"{key}.time.mean")
         ticks = time.mean_ns * TICKS_PER_NS
         if time.distribution == "lognormal":
             sigma = math.sqrt(math.log1p(time.cv**2))
@@ -378,30 +439,32 @@ class _Body:
         if item.path is not None:
             self._path(item.path, f"{key}.path", times)
             return
-        self.timed = self.timed or item.time.mean_ns > 0
+        self.timed = self.timed or _ticks(item.time.mean_ns) > 0
         name = item.name or "compute"
         for _ in range(times):
             if item.time.distribution == "constant":
-                self.code.emit(name, op.COMPUTE, _ticks(item.time.mean_ns))
+                self.code.emit(name, op.COMPUTE, self._span(item.time.mean_ns, f"{key}.time.mean"))
             else:
-                self.code.emit(name, op.DRAW_COMPUTE, *self._duration(item.time), self._purpose(name))
+                self.code.emit(name, op.DRAW_COMPUTE, *self._duration(item.time, key), self._purpose(name))
 
     def _sleep(self, item: pg.Sleep, key: str) -> None:
         self._may_sleep(key)
-        self.timed = self.timed or item.time.mean_ns > 0
-        self.code.emit(item.name, op.SLEEP, *self._duration(item.time), self._purpose(item.name))
+        self.timed = self.timed or _ticks(item.time.mean_ns) > 0
+        self.code.emit(item.name, op.SLEEP, *self._duration(item.time, key), self._purpose(item.name))
 
     # --- blocks ---------------------------------------------------------------------------------------
 
     def _enter(self, enter: str, leave: str, item: pg.Block, key: str) -> None:
-        self.code.emit(enter, op.ENTER_KERNEL, _ticks(self._path_ns(enter, key)))
+        self.code.emit(enter, op.ENTER_KERNEL, self._span(self._path_ns(enter, key), key))
         self.timed = True
         self.in_kernel += 1
-        depth = self._block(item, key)
-        if len(self.held) > depth:
-            raise self._error("is still held on return from the kernel", key, self.held[-1][0])
+        before = list(self.held)
+        self._block(item, key)
+        taken = [held.what for held in self.held if held not in before]
+        if taken:
+            raise self._error("is still held on return from the kernel", key, taken[-1])
         self.in_kernel -= 1
-        self.code.emit(leave, op.LEAVE_KERNEL, _ticks(self._path_ns(leave, key)))
+        self.code.emit(leave, op.LEAVE_KERNEL, self._span(self._path_ns(leave, key), key))
 
     def _syscall(self, item: pg.Syscall, key: str) -> None:
         self._enter("syscall_enter", "syscall_exit", item, key)
@@ -410,15 +473,20 @@ class _Body:
         self._enter("fault_enter", "fault_exit", item, key)
 
     def _measure(self, item: pg.Measure, key: str) -> None:
+        if self.measuring:
+            raise self._error("a thread has one stop-watch: no measure within a measure", key, item.name)
+        self.measuring = True
         if item.name not in self.code.series:
             self.code.series.append(item.name)
         self.code.emit("begin", op.MEASURE_BEGIN)
         self._block(item, key)
         self.code.emit("end", op.MEASURE_END, self.code.series.index(item.name))
+        self.measuring = False
 
     def _balanced(self, item: pg.Block, key: str) -> None:
-        depth = self._block(item, key)
-        if len(self.held) != depth:
+        before = sorted(held.sort for held in self.held)
+        self._block(item, key)
+        if sorted(held.sort for held in self.held) != before:
             raise self._error("takes and releases different locks on each pass", key)
 
     def _repeat(self, item: pg.Repeat, key: str) -> None:
@@ -448,7 +516,8 @@ class _Body:
     def _structure(self, item: pg.OnStructure, key: str) -> Structure:
         structures = self.low.scenario.all_structures
         if item.what not in structures:
-            raise self._error(f"system {self.low.system.id} has no such structure", f"{key}.what", item.what)
+            reason = f"system {self.low.system.id} has no such structure{hint(item.what, structures)}"
+            raise self._error(reason, f"{key}.what", item.what)
         return structures[item.what]
 
     def _wrong(self, item: pg.OnStructure, structure: Structure, key: str) -> InputError:
@@ -465,7 +534,10 @@ class _Body:
 
     def _may_sleep(self, key: str) -> None:
         if self.spinning:
-            raise self._error(f"sleeps while it holds the spin lock {self.held[-1][0]}", key)
+            raise self._error(f"sleeps while it holds the spin lock {self._spin_lock()}", key)
+
+    def _spin_lock(self) -> str:
+        return [held.what for held in self.held if held.spinning][-1]
 
     def _take(self, name: str, codes: tuple[int, int], place: tuple[int, int, int], interrupts_off: bool) -> None:
         self.code.emit(f"lock {name}", codes[0], *place, int(interrupts_off))
@@ -478,10 +550,10 @@ class _Body:
         self.spinning -= 1
         self.interrupts_off -= interrupts_off
 
-    def _hold(self, item: pg.OnStructure, key: str, release: Callable[[], None]) -> None:
-        if any(what == item.what for what, _ in self.held):
+    def _hold(self, item: pg.OnStructure, key: str, release: Callable[[], None], spinning: bool = False) -> None:
+        if any(held.what == item.what for held in self.held):
             raise self._error("is taken twice", f"{key}.what", item.what)
-        self.held.append((item.what, release))
+        self.held.append(_Held(item.what, item.do == "read_lock", spinning, release))
 
     def _lock(self, item: pg.Lock, key: str) -> None:
         s = self._structure(item, key)
@@ -490,7 +562,7 @@ class _Body:
         elif s.kind in _SPINNING:
             place = self._place(item.what, tb.SPIN_LOCK, s)
             codes = _SPINNING[s.kind]
-            self._hold(item, key, lambda: self._release(item.what, codes, place[0], s.interrupts_off))
+            self._hold(item, key, lambda: self._release(item.what, codes, place[0], s.interrupts_off), spinning=True)
             self._take(item.what, codes, place, s.interrupts_off)
         elif s.kind == "mutex":
             self._sleeping(item, s, key, tb.SLEEPING_LOCK, op.MUTEX_LOCK, op.MUTEX_UNLOCK)
@@ -526,11 +598,11 @@ class _Body:
 
     def _unlock(self, item: pg.Unlock, key: str) -> None:
         self._structure(item, key)
-        if not self.held or item.what not in [what for what, _ in self.held]:
+        held = next((held for held in self.held if held.what == item.what), None)
+        if held is None:
             raise self._error("is released but not held", f"{key}.what", item.what)
-        what, release = next(entry for entry in self.held if entry[0] == item.what)
-        self.held.remove((what, release))
-        release()
+        self.held.remove(held)
+        held.release()
 
     def _locked_section(self, name: str, s: Structure, path: str, key: str) -> None:
         """Take the structure's own spin lock, write the count that it protects, release it."""
@@ -625,13 +697,13 @@ class _Body:
         if not self.in_kernel:
             raise self._error("only the kernel can flush: use it inside a syscall", key)
         if self.interrupts_off or self.spinning:
-            raise self._error("waits for other cores while it holds a spin lock", key, self.held[-1][0])
+            raise self._error("waits for other cores while it holds a spin lock", key, self._spin_lock())
         pages = self._whole(item.pages, f"{key}.pages", low=1)
         machine, clock = self.low.machine, self.low.clock
         single = pages <= s.single_page_limit
         local = machine.tlb.single_page.ns(clock) * pages if single else machine.tlb.full_flush.ns(clock)
         refill = 0.0 if single else machine.tlb.refill.ns(clock)
-        self.code.emit("flush own TLB", op.COMPUTE, _ticks(local))
+        self.code.emit("flush own TLB", op.COMPUTE, self._span(local, key))
         if s.scope == "core":
             return
         test = self.code.emit("others to flush?", op.FLUSH_TEST)

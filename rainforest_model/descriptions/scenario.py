@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from .machine import MAX_CORES, Machine
-from .parameter import Description, Name, Time, misfit
+from .parameter import Description, Name, Parameter, Time, misfit
 from .program import Program, time_ns
 from .structure import Structure
 from .system import System
@@ -97,6 +97,11 @@ class Scenario(Description):
     def all_structures(self) -> dict[str, Structure]:
         """The system's structures with the scenario's own laid over them."""
         return {**self.system.structures, **self.structures}
+
+    @property
+    def all_costs(self) -> dict[str, Parameter]:
+        """The system's path costs, without surcharges, with the scenario's own laid over them."""
+        return {**self.system.costs, **self.costs}
 
     def path_ns(self, name: str) -> float:
         """Uncontended time of a kernel path in nanoseconds.

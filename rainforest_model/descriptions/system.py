@@ -161,6 +161,11 @@ class System(Description):
         return {**self.kernel.structures, **self.partitioning.structures}
 
     @property
+    def costs(self) -> dict[str, Parameter]:
+        """The kernel's path costs with the partitioning's laid over them, without surcharges."""
+        return {**self.kernel.costs, **self.partitioning.costs}
+
+    @property
     def background(self) -> dict[str, Background]:
         """Housekeeping of kernel and partitioning together."""
         return {**self.kernel.background, **self.partitioning.background}
@@ -178,8 +183,7 @@ class System(Description):
         KeyError
             If neither the kernel nor the partitioning knows the path.
         """
-        cost = {**self.kernel.costs, **self.partitioning.costs}[name].ns(clock_ghz)
-        return cost + self.surcharge_ns(name, clock_ghz)
+        return self.costs[name].ns(clock_ghz) + self.surcharge_ns(name, clock_ghz)
 
     def __repr__(self) -> str:
         return f"<System {self.id}>"

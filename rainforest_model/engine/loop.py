@@ -11,8 +11,8 @@ from .arena import (
     ACK_TIME, ACKS, ACTING, AFTER_ANSWER, ASLEEP, ACK_WAIT, BIND, C_INDEX, C_SOCKET, CORE, CORE0, CORE_WIDTH, CORES,
     CULPRIT, CURRENT, DEADLOCK, DELIVER, EVENTS, FINE, HANDLER, HELD, HORIZON, IDLE_HEAD, IDLE_TAIL, INBOX_SLOT, IRQ_OFF,
     IRQ_UNTIL, LIVELOCK, LOADED, LOCALS, MOMENTS, NEXT, NO_PREEMPT, NOT_HELD, NOW, OBJECT_WIDTH, OP_WIDTH, OWNER, PC,
-    QUEUE_FULL, QUEUE_SIZE, READERS, REGS, RESCHED, RING, RING_COUNT, RING_HEAD, SHARED_ACK, SLOT, SLOT_BITS, SLOT_MASK,
-    SPACE, STATE, STATUS, STEPS, STREAMS, T0, TASK0, TASK_WIDTH, TICK_SLOT, TIMED_SLEEP, TRACE, TRACE_FULL, TRACE_SIZE,
+    QUEUE_FULL, QUEUE_SIZE, READERS, REGS, RESCHED, RETRY, RING, RING_COUNT, RING_HEAD, SHARED_ACK, SLOT, SLOT_BITS,
+    SLOT_MASK, SPACE, STATE, STATUS, STEPS, STREAMS, T0, TASK0, TASK_WIDTH, TICK_SLOT, TIMED_SLEEP, TRACE, TRACE_FULL, TRACE_SIZE,
     TRACED, VERSION, WARMUP,
 )
 from .interrupts import interrupt, interrupts_on, on_inbox, on_tick
@@ -178,7 +178,8 @@ def _sleeping_lock(a, tree, code, i, t, now):
     """The operations on mutexes and reader-writer locks."""
     held = a[t + HELD] + a[i + 1]
     if code == op.MUTEX_LOCK or code == op.READ_LOCK or code == op.WRITE_LOCK:
-        o = _copy(a, t, i)
+        # Who was woken to try again means the mutex that it slept for, on whatever core it is now.
+        o = a[held] if a[t + RETRY] > 0 else _copy(a, t, i)
         a[held] = o
         if code == op.MUTEX_LOCK:
             return locks.mutex_lock(a, tree, o, t, now, a[i + 4])

@@ -159,7 +159,8 @@ def _note(r: Replicated, pairs, why: str) -> str:
     if told:
         return f"fails at {'; '.join(told)}. {why}"
     _, a, b = ratios[0]
-    return f"means in order in all {len(pairs)} comparisons; closest: {a[0]} {a[-1]} of {a[1]} and {b[1]}"
+    shown = " and ".join(f"{key[1]}{' (private)' if key[2] else ''} {r.estimate(*key).value:.2f} us" for key in (a, b))
+    return f"means in order in all {len(pairs)} comparisons; closest: {a[0]} {a[-1]} of {shown}. {why}".strip()
 
 
 def verdicts(results: Results) -> list[paper.Verdict]:
@@ -180,6 +181,8 @@ def verdicts(results: Results) -> list[paper.Verdict]:
     largest = {p: lost[lost.program == p].sort_values("saved_us").cause.iloc[-1] for p in PROGRAMS}
     why = {
         "F62": "The mmap_sem of 2.6.32, on which RainForest is built, puts a waiting thread to sleep; 3.17 and 4.9 spin.",
+        "F63": "Two threads on a sleeping mmap_sem fall into one of two rhythms for a whole run, so means of runs vary.",
+        "F65": "A run's maximum hangs on whether kernel housekeeping hits a call.",
         "F64": "The mean holds; but spinning on mmap_sem makes 4.9.40 the steadier one as well.",
         "F67": "Most is lost at " + ", ".join(f"{cause} ({p})" for p, cause in largest.items()) + ".",
     }

@@ -1,0 +1,215 @@
+"""The command line.  Heavy imports wait until a command needs them."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+
+import click
+
+from .errors import InputError
+
+QUALITY = click.Choice(["quick", "full"])
+ENGINE = click.Choice(["compiled", "agents"])
+
+
+class _Group(click.Group):
+    """Tells every error of the user's input in one line, and exits with 2."""
+
+    def invoke(self, context):
+        try:
+            return super().invoke(context)
+        except InputError as error:
+            _fail(str(error), 2)
+        except KeyboardInterrupt:
+            _fail("interrupted; finished results are kept", 130)
+        except Exception as error:
+            from .simulate import SimulationError
+
+            if isinstance(error, SimulationError):
+                _fail(str(error), 2)
+            raise
+
+
+def _fail(message: str, code: int) -> None:
+    click.echo(f"rainforest: {' '.join(message.split())}", err=True)
+    sys.exit(code)
+
+
+def _tell_compiling() -> None:
+    from .compiled import is_cold
+
+    if is_cold():
+        click.echo("The first run compiles the engine, which takes about half a minute.", err=True)
+
+
+def _jobs(jobs: int | None) -> int:
+    return jobs or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else jobs or os.cpu_count() or 1
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="rainforest-model", prog_name="rainforest")
+def cli() -> None:
+    """A mechanistic performance laboratory for "isolate first, then share".
+
+    Simulates what cores, locks, caches and OS instances do to latency, regenerates the paper's figures and
+    tables from mechanism, and judges each of its claims.
+    """
+
+
+@cli.command("list")
+def list_command() -> None:
+    """Show what there is: experiments, systems, machines, workloads."""
+    from . import experiments
+    from .descriptions import load
+    from .paper import contents
+    from .workloads import workloads
+
+    known = set(experiments.ids())
+    click.echo("Figures and tables of the paper (*: modelled; reproduce them by id)")
+    for item in contents():
+        click.echo(f"  {'*' if item.id in known else ' '} {item.id:28} {item.title}")
+    click.echo("\nSystems")
+    for id in load.systems():
+        click.echo(f"    {id:28} {load.system(id).title}")
+    click.echo("\nMachines")
+    for id in load.machines():
+        click.echo(f"    {id:28} {load.machine(id).title}")
+    click.echo("\nWorkloads")
+    for id, program in workloads().items():
+        click.echo(f"    {id:28} {program.title}")
+
+
+@cli.command()
+@click.argument("ids", nargs=-1)
+@click.option("--quality", type=QUALITY, default="quick", show_default=True, help="Length and number of runs.")
+@click.option("--engine", type=ENGINE, default="compiled", show_default=True, help="Compiled loop or Mesa agents.")
+@click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Seed of all random streams.")
+@click.option("--jobs", type=click.IntRange(min=1), help="Scenarios at a time (default: all cores).")
+@click.option("--check", "checking", is_flag=True, help="Recompute and compare with the saved results; write nothing.")
+def reproduce(ids, quality, engine, seed, jobs, checking) -> None:
+    """Regenerate figures and tables (all, or those with these IDS), and judge the claims."""
+    from . import reproduce as rp
+    from .experiments import experiment
+    from .experiments.common import Options
+    from .paper import verdict_table
+    from .progress import Progress
+
+    names = rp.chosen(ids)
+    _tell_compiling()
+    differing = 0
+    for id in names:
+        began, progress = time.monotonic(), Progress(id)
+        options = Options(quality, seed, engine, _jobs(jobs), progress)
+        done = (rp.check if checking else rp.reproduce)(id, options)
+        progress.close()
+        took = f"{time.monotonic() - began:.1f} s"
+        if checking:
+            click.echo(f"{id}: {'differs' if done.differences else 'the same numbers'} ({took})")
+            for line in done.differences:
+                click.echo(f"    {line}")
+            differing += bool(done.differences)
+        else:
+            click.echo(f"{id}: {experiment(id).TITLE} ({took})")
+            for path in done.files:
+                click.echo(f"    {os.path.relpath(path)}")
+    if differing:
+        _fail(f"{differing} of {len(names)} experiments differ from the saved results", 1)
+    if not checking:
+        rows = rp.verdicts(quality)
+        judged = [row for row in rows if row.verdict != "not modelled"]
+        click.echo(f"\n{verdict_table(judged)}")
+        click.echo(f"\n{len(rows) - len(judged)} further claims are not yet modelled; rainforest score lists them all.")
+
+
+@cli.command()
+@click.option("--json", "as_json", is_flag=True, help="A list of all claims with the model's answers.")
+@click.option("--quality", type=QUALITY, default="quick", show_default=True, help="Which saved results.")
+def score(as_json, quality) -> None:
+    """Show every claim of the paper beside the model's answer, from the saved results."""
+    from dataclasses import asdict
+
+    from . import reproduce as rp
+    from .paper import verdict_table
+
+    rows = rp.verdicts(quality)
+    click.echo(json.dumps([asdict(row) for row in rows], indent=1) if as_json else verdict_table(rows))
+
+
+@cli.command()
+@click.argument("file", type=click.Path())
+@click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="Change a key of the file; repeatable.")
+@click.option("--json", "as_json", is_flag=True, help="Numbers as JSON.")
+@click.option("--engine", type=ENGINE, default="compiled", show_default=True)
+@click.option("--seed", type=click.IntRange(min=0), help="Instead of the file's.")
+@click.option("--replications", type=click.IntRange(1, 10_000), help="Instead of the file's.")
+@click.option("--jobs", type=click.IntRange(min=1), help="Replications at a time (default: all cores).")
+def simulate(file, changes, as_json, engine, seed, replications, jobs) -> None:
+    """Simulate the scenario of a TOML FILE (format: examples/README.md)."""
+    from .scenario_file import load_scenario
+    from .simulate import simulate as run_scenario
+
+    overrides = {}
+    for change in changes:
+        key, equals, value = change.partition("=")
+        if not equals or not key.strip():
+            raise InputError("must read KEY=VALUE", key="--set", value=change)
+        overrides[key.strip()] = value.strip()
+    loaded = load_scenario(file, overrides)
+    _tell_compiling()
+    run = run_scenario(
+        loaded.scenario, replications=replications or loaded.replications,
+        seed=loaded.seed if seed is None else seed, engine=engine, jobs=_jobs(jobs),
+    )
+    table = run.table()
+    if as_json:
+        answer = {
+            "scenario": repr(run.scenario), "seed": run.seed, "engine": run.engine, "stopped": run.stopped,
+            "replications": len(run.outcomes), "samples": run.samples, "utilisation": run.utilisation,
+            "latencies": json.loads(table.to_json(orient="records")),
+        }
+        click.echo(json.dumps(answer, indent=1))
+        return
+    click.echo(repr(run.scenario))
+    click.echo(f"{run.caption}; {run.stopped}; core utilisation {100 * run.utilisation:.1f} %")
+    click.echo(f"{'latency':24}{'statistic':>10}{'us':>12}   95 % interval")
+    for row in table.itertuples():
+        click.echo(
+            f"{row.series:24}{row.statistic:>10}{row.value_us:12.4g}   [{row.low_us:.4g}, {row.high_us:.4g}]"
+        )
+
+
+@cli.command()
+@click.option("--quality", type=QUALITY, default="quick", show_default=True)
+@click.option("--jobs", type=click.IntRange(min=1), help="Replications at a time (default: all cores).")
+def validate(quality, jobs) -> None:
+    """Hold the engines against theory, against limits, and against each other."""
+    from . import validation
+
+    _tell_compiling()
+    failed = 0
+    for result in validation.run_checks(quality=quality, jobs=_jobs(jobs)):
+        click.echo(validation.line(result))
+        failed += not result.passed
+    if failed:
+        _fail(f"{failed} checks failed", 1)
+
+
+@cli.command()
+@click.option("--json", "as_json", is_flag=True, help="A list of {model, engine, n, events_per_s, ops_per_s, mean, p99}.")
+def bench(as_json) -> None:
+    """Measure the compiled engine beside SimPy and Mesa's event simulator."""
+    from dataclasses import asdict
+
+    from . import benchmark
+
+    _tell_compiling()
+    rows = benchmark.run()
+    click.echo(json.dumps([asdict(row) for row in rows], indent=1) if as_json else benchmark.table(rows))
+
+
+def main() -> None:
+    """Entry point of the command ``rainforest``."""
+    cli(prog_name="rainforest")

@@ -1,0 +1,328 @@
+"""A scenario from a TOML file: shipped parts by their ids, parts of one's own by path or in place.
+
+``examples/README.md`` documents the format.  References are followed and changes applied first; then the same
+schema checks everything, and the programs are lowered once, so that whatever does not fit is told before a run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, model_validator
+
+from .descriptions import load
+from .descriptions.changes import laid_over, override
+from .descriptions.machine import Machine
+from .descriptions.near import hint
+from .descriptions.parameter import Description, Parameter, misfit
+from .descriptions.program import Program
+from .descriptions.scenario import Load, Scenario
+from .descriptions.structure import Structure
+from .descriptions.system import Kernel, Partitioning, System
+from .descriptions.told import dotted
+from .errors import InputError
+from .lowering import lower
+from .stats import Precision
+from .workloads import with_parameters, workload
+
+SCALARS = ("cores", "partitions", "duration", "warmup", "stagger")
+KEYS = ("title", "machine", "system", *SCALARS, "load", "structures", "costs", "run")
+"""What may stand at the top of a scenario file."""
+SYSTEM_KEYS = ("id", "kernel", "partitioning")
+LOAD_KEYS = ("program", "parameters", "processes", "threads", "place", "pinned")
+MOST_REPLICATIONS = 10_000
+
+
+class RunOptions(Description):
+    """How a scenario is run: the table ``[run]`` of its file.
+
+    Attributes
+    ----------
+    seed : int
+    replications : int, optional
+        So many; or else until `precision` is reached.
+    precision : float
+        Half-width of the 95 % interval of the 99th percentile, as a share of it.
+    minimum, cap : int
+        Replications before `precision` may end the run, and at most.
+    """
+
+    seed: int = Field(default=1, ge=0, lt=2**63)
+    replications: int | None = Field(default=None, ge=1, le=MOST_REPLICATIONS)
+    precision: float | None = Field(default=None, gt=0, lt=1)
+    minimum: int = Field(default=5, ge=2, le=MOST_REPLICATIONS)
+    cap: int = Field(default=20, ge=2, le=MOST_REPLICATIONS)
+
+    @model_validator(mode="after")
+    def _one_rule(self):
+        if self.replications is not None and self.precision is not None:
+            raise misfit("precision", "replications are given too; it is the one or the other")
+        if self.minimum > self.cap:
+            raise misfit("minimum", f"is above cap = {self.cap}")
+        return self
+
+    @property
+    def rule(self) -> int | Precision:
+        """What `rainforest_model.simulate.simulate` takes for its replications."""
+        if self.replications is not None:
+            return self.replications
+        return Precision(self.precision or 0.05, self.minimum, self.cap)
+
+
+@dataclass(frozen=True)
+class ScenarioFile:
+    """What a scenario file holds.
+
+    Attributes
+    ----------
+    path : Path
+    title : str
+        The file's own, else its name.
+    scenario : Scenario
+    seed : int
+    replications : int or Precision
+        What the file asks for.
+    """
+
+    path: Path
+    title: str
+    scenario: Scenario
+    seed: int
+    replications: int | Precision
+
+    def simulate(self, **changes):
+        """The `rainforest_model.simulate.Run` of the scenario; `changes` go before what the file says."""
+        from .simulate import simulate
+
+        return simulate(
+            self.scenario, **{"replications": self.replications, "seed": self.seed, "name": self.title, **changes}
+        )
+
+    def __repr__(self) -> str:
+        return f"<ScenarioFile {self.path.name}: {self.scenario!r}>"
+
+
+def load_scenario(path: Path | str, overrides: dict[str, Any] | None = None) -> ScenarioFile:
+    """The scenario of a TOML file.
+
+    Parameters
+    ----------
+    path : str or Path
+        References in the file are relative to its folder.
+    overrides : dict, optional
+        Dotted keys and their values, laid over the file before anything is checked, such as
+        ``{"load.0.threads": 4}``.  A text is read as TOML where it is a TOML value (``"4"``, ``"[1, 2]"``),
+        and stands for itself where it is not (``"lxc"``, ``"5 ms"``).
+
+    Raises
+    ------
+    InputError
+        Where something does not fit, naming the file, the key, the value and the reason in one line.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> text = 'machine = "S-A"\\nsystem = "lxc"\\n[[load]]\\nprogram = "mmap"'
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "mine.toml")
+    ...     _ = path.write_text(text)
+    ...     load_scenario(path, {"cores": "6", "system": "rainforest", "partitions": 3}).scenario
+    <Scenario mmap on rainforest, S-A: 6 cores in 3 parts, 20 ms>
+    """
+    path = Path(path)
+    table = load.read_toml(path)
+    for key, value in (overrides or {}).items():
+        override(table, key, value, path)
+    return _Reader(path).read(table)
+
+
+def _table(description: Description) -> dict:
+    return description.model_dump(exclude_unset=True)
+
+
+class _Reader:
+    """Reads one scenario file, and puts its name and key on whatever does not fit."""
+
+    def __init__(self, path: Path):
+        self.path = path
+        self.programs: dict[str, tuple[Path, str]] = {}
+
+    def _misfit(self, reason: str, key: str, value=None) -> InputError:
+        given = {} if value is None or isinstance(value, dict | list) else {"value": value}
+        return InputError(reason, file=self.path, key=key, **given)
+
+    @contextmanager
+    def _at(self, key: str, under: bool = False) -> Iterator[None]:
+        """Errors that name no file are this file's, at this key, or at a key under it."""
+        try:
+            yield
+        except InputError as error:
+            if error.file is not None:
+                raise
+            raise self._misfit(error.reason, f"{key}.{error.key}" if under else key, error.value) from None
+
+    def read(self, table: dict) -> ScenarioFile:
+        for key in table:
+            if key not in KEYS:
+                raise self._misfit(f"no such key{hint(key, KEYS)}", dotted([key]), table[key])
+        for key in ("machine", "system", "load"):
+            if key not in table:
+                raise self._misfit("is missing", key)
+        options = load.validated(RunOptions, self._dict(table.get("run", {}), "run"), self.path, "run")
+        machine = self._description(table["machine"], "machine", Machine, load.machine)
+        system = self._system(table["system"])
+        entries = table["load"]
+        if not isinstance(entries, list) or not entries:
+            raise self._misfit("write [[load]] above each load; there is at least one", "load")
+        fields = {
+            "cores": machine.topology.cores, **{key: table[key] for key in SCALARS if key in table},
+            "machine": machine, "system": system,
+            "loads": [self._load(entry, f"load.{number}") for number, entry in enumerate(entries)],
+            "structures": self._over(table, "structures", Structure, system.structures, "kind, scope and source"),
+            "costs": self._over(table, "costs", Parameter, system.costs, "value, unit, range, basis and source"),
+        }
+        title = table.get("title", self.path.stem)
+        if not isinstance(title, str) or not title.isprintable():
+            raise self._misfit("must be a text of one line", "title", title)
+        scenario = self._fitting(fields)
+        return ScenarioFile(self.path, title, scenario, options.seed, options.rule)
+
+    def _dict(self, value, key: str) -> dict:
+        if not isinstance(value, dict):
+            raise self._misfit(f"must be a table; write [{key}] above its keys", key, value)
+        return value
+
+    # --- machine and system
+
+    def _located(self, text: str, key: str) -> str:
+        """An id as it is, a path from the scenario's folder."""
+        if not text.endswith(".toml"):
+            return text
+        path = self.path.parent / text
+        if not path.is_file():
+            raise self._misfit(f"there is no file {path}", key, text)
+        return str(path)
+
+    def _description(self, given, key: str, model: type, read: Callable, base: str | None = None):
+        """A description by id, by path, as changes of a `base`, or in full."""
+        if isinstance(given, str):
+            with self._at(key):
+                return read(self._located(given, key))
+        given = dict(self._dict(given, key))
+        base = given.pop("base", None if "kind" in given else base)
+        if base is None:
+            table = {"kind": model.__name__.lower(), **given}
+        elif isinstance(base, str):
+            with self._at(f"{key}.base"):
+                table = laid_over(_table(read(self._located(base, f"{key}.base"))), given)
+        else:
+            raise self._misfit("must be an id or the path of a .toml file", f"{key}.base", base)
+        return load.validated(model, table, self.path, key)
+
+    def _system(self, given) -> System:
+        if isinstance(given, str):
+            return self._named_system(given, "system")
+        given = self._dict(given, "system")
+        for key in given:
+            if key not in SYSTEM_KEYS:
+                raise self._misfit(f"no such key{hint(key, SYSTEM_KEYS)}", dotted(["system", key]), given[key])
+        if "id" in given and not isinstance(given["id"], str):
+            raise self._misfit("must be an id or the path of a .toml file", "system.id", given["id"])
+        if not given:
+            raise self._misfit("needs an id, a kernel or a partitioning", "system")
+        named = self._named_system(given["id"], "system.id") if "id" in given else None
+        how = named.partitioning if named else load.partitioning("linux")
+        if "partitioning" in given:
+            how = self._description(given["partitioning"], "system.partitioning", Partitioning, load.partitioning, how.id)
+        kernel = named.kernel if named else None
+        if "kernel" in given:
+            usual = kernel.id if kernel else how.default_kernel
+            kernel = self._description(given["kernel"], "system.kernel", Kernel, load.kernel, usual)
+        if kernel is None:
+            with self._at("system.partitioning.default_kernel"):
+                kernel = load.kernel(how.default_kernel)
+        return System(kernel=kernel, partitioning=how)
+
+    def _named_system(self, id: str, key: str) -> System:
+        with self._at(key):
+            located = self._located(id, key)
+            if located.endswith(".toml") and load.read_toml(located).get("kind") == "kernel":
+                return System(kernel=load.kernel(located), partitioning=load.partitioning("linux"))
+            return load.system(located)
+
+    # --- loads, structures, costs
+
+    def _load(self, entry, key: str) -> Load:
+        entry = dict(self._dict(entry, key))
+        for name in entry:
+            if name not in LOAD_KEYS:
+                raise self._misfit(f"no such key{hint(name, LOAD_KEYS)}", dotted([*key.split("."), name]), entry[name])
+        if "program" not in entry:
+            raise self._misfit("is missing", f"{key}.program")
+        program = self._program(entry.pop("program"), f"{key}.program")
+        parameters = self._dict(entry.pop("parameters", {}), f"{key}.parameters")
+        with self._at(f"{key}.parameters", under=True):
+            program = with_parameters(program, parameters)
+        return load.validated(Load, {"program": program, **entry}, self.path, key)
+
+    def _program(self, given, key: str) -> Program:
+        """A shipped program, a file's, or one in place; which it was is kept for messages about it."""
+        file, prefix = self.path, f"{key}."
+        if isinstance(given, str) and not given.endswith(".toml"):
+            with self._at(key):
+                return workload(given)
+        if isinstance(given, str):
+            file, prefix = Path(self._located(given, key)), ""
+            given = load.read_toml(file)
+        table = {"id": file.stem, **self._dict(given, key)}
+        program = load.validated(Program, table, file, prefix.removesuffix("."))
+        self.programs.setdefault(program.id, (file, prefix))
+        return program
+
+    def _over(self, table: dict, key: str, model: type, known: dict, needs: str) -> dict:
+        """The scenario's own entries; one without what makes it complete changes the system's of that name."""
+        found = {}
+        for name, entry in self._dict(table.get(key, {}), key).items():
+            place = dotted([key, name])
+            entry = self._dict(entry, place)
+            if name in known:
+                entry = laid_over(_table(known[name]) if "kind" not in entry else {}, entry)
+            elif model is Structure and "kind" not in entry:
+                raise self._misfit(f"the system has none to change{hint(name, known)} (a new one needs {needs})", place)
+            found[name] = load.validated(model, entry, self.path, place)
+        return found
+
+    # --- the whole
+
+    def _fitting(self, fields: dict) -> Scenario:
+        """The scenario, once it has been lowered without complaint."""
+        try:
+            scenario = load.validated(Scenario, fields, self.path)
+        except InputError as error:
+            if error.key != "loads":
+                raise
+            raise self._misfit(error.reason, "load") from None
+        try:
+            lower(scenario)
+        except InputError as error:
+            raise self._of_program(error, scenario) from None
+        return scenario
+
+    def _of_program(self, error: InputError, scenario: Scenario) -> InputError:
+        """An error of lowering with the file and the key under which the user wrote the program."""
+        key = str(error.key)
+        if error.file is None:
+            return self._misfit(error.reason, key, error.value)
+        name = str(error.file).removeprefix("program ")
+        if key.startswith("structures."):
+            own = key.split(".")[1] in scenario.structures
+            return self._misfit(error.reason, key if own else f"system.kernel.{key}", error.value)
+        file, prefix = self.programs.get(name, (None, ""))
+        given = {} if error.value is None else {"value": error.value}
+        if file is None:
+            return InputError(error.reason, file=f"{self.path}: {error.file}", key=key, **given)
+        return InputError(error.reason, file=file, key=prefix + key, **given)
