@@ -81,6 +81,17 @@ def nines(axes, most: int = 4) -> None:
     axes.set_ylabel("share of calls that are faster")
 
 
+def log_axis(axes, low: float, high: float) -> None:
+    """A logarithmic x axis from `low` to `high` with plain labels at 1, 2 and 5."""
+    from matplotlib.ticker import LogLocator, NullLocator
+
+    axes.set_xscale("log")
+    axes.set_xlim(low, high)
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter("{x:g}")
+
+
 def encode(figure, kind: str) -> bytes:
     """The bytes of a figure as ``png`` or ``svg``; equal figures give equal bytes."""
     target = io.BytesIO()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
@@ -159,6 +160,16 @@ def number(value: float, unit: str = "ns") -> Parameter:
     return Parameter(value=value, unit=unit, range=(value, value), basis="derived", source=SOURCE)
 
 
+@dataclass(frozen=True)
+class Where:
+    """Where in a program an operation stands: what is held around it, and so on."""
+
+    held: tuple[str, ...] = ()
+    spinning: bool = False
+    kernel: bool = False
+    measuring: bool = False
+
+
 class Lot:
     """Draws a scenario: everything that a description can say is drawn from one generator."""
 
@@ -275,20 +286,19 @@ class Lot:
     # --- what it does -------------------------------------------------------------------------------------
 
     def program(self, id: str) -> pg.Program:
-        ops = [*self.block(3, held=(), spinning=False, kernel=False), pg.compute(self.time(5), name="think")]
+        ops = [*self.block(3, Where()), pg.compute(self.time(5), name="think")]
         return pg.program(id, *ops)
 
-    def block(self, depth: int, **where) -> list:
-        return [op for _ in range(self.rng.randint(1, 4)) for op in self.ops(depth, **where)]
+    def block(self, depth: int, where: Where) -> list:
+        return [op for _ in range(self.rng.randint(1, 4)) for op in self.ops(depth, where)]
 
-    def ops(self, depth: int, held: tuple, spinning: bool, kernel: bool) -> list:
-        """One or several operations that belong together; `held` are the locks that are taken around them."""
-        rng = self.rng
-        where = {"held": held, "spinning": spinning, "kernel": kernel}
+    def ops(self, depth: int, where: Where) -> list:
+        """One or several operations that belong together."""
+        rng, spinning = self.rng, where.spinning
         draws = {
             "compute": 3, "path": 2, "count": 2, "reference": 2, "data": 3,
             "critical": 6 * (depth > 0), "crossed": 2 * (depth > 0), "syscall": 4 * (depth > 0), "loop": 2 * (depth > 0),
-            "measure": 2 * (depth > 0), "flush": 4 * (kernel and not spinning), "sleep": int(not spinning),
+            "measure": 2 * (depth > 0 and not where.measuring), "flush": 4 * (where.kernel and not spinning), "sleep": int(not spinning),
             "send": 0.5, "receive": 0.3 * (not spinning),
         }
         match rng.choices(list(draws), list(draws.values()))[0]:
@@ -303,17 +313,17 @@ class Lot:
             case "data":
                 return [rng.choice([pg.read, pg.read, pg.touch])(f"data{rng.randrange(3)}")]
             case "critical":
-                return self.critical(depth, **where)
+                return self.critical(depth, where)
             case "crossed":
-                return self.critical(depth, crossed=True, **where)
+                return self.critical(depth, where, crossed=True)
             case "syscall":
-                body = self.block(depth - 1, held=held, spinning=spinning, kernel=True)
+                body = self.block(depth - 1, replace(where, kernel=True))
                 return [rng.choice([pg.syscall("call", *body), pg.fault(*body)])]
             case "loop":
-                body = self.block(depth - 1, **where)
+                body = self.block(depth - 1, where)
                 return [rng.choice([pg.repeat, pg.every])(rng.randint(1, 4), *body)]
             case "measure":
-                return [pg.measure(f"series{rng.randrange(3)}", *self.block(depth - 1, **where))]
+                return [pg.measure(f"series{rng.randrange(3)}", *self.block(depth - 1, replace(where, measuring=True)))]
             case "flush":
                 return [pg.flush_tlb("tlb", rng.randint(1, 4))]
             case "sleep":
@@ -323,39 +333,38 @@ class Lot:
             case "receive":
                 return [pg.receive(f"queue{rng.randrange(2)}")]
 
-    def critical(self, depth: int, held: tuple, spinning: bool, kernel: bool, crossed: bool = False) -> list:
+    def critical(self, depth: int, where: Where, crossed: bool = False) -> list:
         """A critical section; `crossed`: of two locks of which the first is released first."""
-        taken = self.take(held, spinning, kernel)
-        if taken is None:
+        first = self.take(where)
+        if first is None:
             return [pg.compute(self.time(1))]
-        acquire, name, spins = taken
-        where = {"held": (*held, name), "spinning": spinning or spins, "kernel": kernel}
-        body = self.block(depth - 1, **where)
-        if not crossed:
-            return [acquire, *body, pg.unlock(name)]
-        second = self.take(where["held"], where["spinning"], kernel)
+        acquire, name, inside = first
+        body = self.block(depth - 1, inside)
+        second = self.take(inside) if crossed else None
         if second is None:
             return [acquire, *body, pg.unlock(name)]
-        acquire_2, name_2, spins_2 = second
-        inner = self.block(
-            depth - 1, held=(*held, name, name_2), spinning=spinning or spins or spins_2, kernel=kernel
-        )
-        outer = self.block(depth - 1, held=(*held, name_2), spinning=spinning or spins_2, kernel=kernel)
+        acquire_2, name_2, both = second
+        inner = self.block(depth - 1, both)
+        spins_2 = self.structures[name_2].kind.endswith("_lock")
+        rest = replace(where, held=(*where.held, name_2), spinning=where.spinning or spins_2)
+        outer = self.block(depth - 1, rest)
         return [acquire, *body, acquire_2, *inner, pg.unlock(name), *outer, pg.unlock(name_2)]
 
-    def take(self, held: tuple, spinning: bool, kernel: bool):
-        """A lock that may be taken here: the operation, the lock's name, and whether it spins."""
+    def take(self, where: Where):
+        """A lock that may be taken here: the operation, its name, and where one is then; None if there is none."""
         choices = []
         names = [name for name in self.structures if name.startswith(("lock", "rw"))]
         for place, name in enumerate(names):
             s = self.structures[name]
-            if name in held or (self.orderly and any(names.index(other) > place for other in held)):
+            if name in where.held or (self.orderly and any(names.index(other) > place for other in where.held)):
                 continue
             sleeps = s.kind in ("mutex", "rwsem")
-            if sleeps and (spinning or (s.waiting == "optimistic" and not kernel)):
+            if sleeps and (where.spinning or (s.waiting == "optimistic" and not where.kernel)):
                 continue
             verbs = [pg.lock] if name.startswith("lock") else [pg.read_lock, pg.read_lock, pg.write_lock]
-            choices.append((self.rng.choice(verbs)(name), name, s.kind.endswith("_lock")))
+            spinning = where.spinning or s.kind.endswith("_lock")
+            inside = replace(where, held=(*where.held, name), spinning=spinning)
+            choices.append((self.rng.choice(verbs)(name), name, inside))
         return self.rng.choice(choices) if choices else None
 
     # --- together -----------------------------------------------------------------------------------------

@@ -63,10 +63,7 @@ def figure(results: Results):
                     curve.latency_us, curve.probability, where="post", label=f"({cores}, {processes})",
                     **plots.line(index),
                 )
-            ax.set_xscale("log")
-            ax.set_xlim(1.8, 16)
-            ax.set_xticks([2, 3, 5, 10], ["2", "3", "5", "10"])
-            ax.set_xticks([], minor=True)
+            plots.log_axis(ax, 1.8, 16)
             ax.set_xlabel("latency of map and unmap (us)")
             ax.set_title(f"{cores} cores")
             plots.nines(ax)

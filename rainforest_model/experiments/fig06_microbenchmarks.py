@@ -93,10 +93,8 @@ def figure(results: Results):
                 ax.step(curve.latency_us, curve.probability, where="post", label=system(id).title, **look)
                 mean = r.estimate(program, id, EVERYTHING_SHARED, "mean").value
                 ax.axvline(mean, color=look["color"], linestyle=":", linewidth=0.8)
-            ax.set_xscale("log")
             ax.set_xlabel(f"latency of {program} (us)")
-            ax.xaxis.set_major_formatter("{x:g}")
-            ax.xaxis.set_minor_formatter("")
+            plots.log_axis(ax, 0.9 * here[here.probability > 0.001].latency_us.min(), 1.1 * here.latency_us.max())
             ax.set_title(program)
             plots.nines(ax)
         for ax in axes[0][1:]:
