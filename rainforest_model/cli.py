@@ -26,7 +26,7 @@ class _Group(click.Group):
         except KeyboardInterrupt:
             _fail("interrupted; finished results are kept", 130)
         except Exception as error:
-            from .simulate import SimulationError
+            from .simulation import SimulationError
 
             if isinstance(error, SimulationError):
                 _fail(str(error), 2)
@@ -149,7 +149,7 @@ def score(as_json, quality) -> None:
 def simulate(file, changes, as_json, engine, seed, replications, jobs) -> None:
     """Simulate the scenario of a TOML FILE (format: examples/README.md)."""
     from .scenario_file import load_scenario
-    from .simulate import simulate as run_scenario
+    from .simulation import simulate as run_scenario
 
     overrides = {}
     for change in changes:

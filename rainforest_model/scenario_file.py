@@ -67,7 +67,7 @@ class RunOptions(Description):
 
     @property
     def rule(self) -> int | Precision:
-        """What `rainforest_model.simulate.simulate` takes for its replications."""
+        """What `rainforest_model.simulation.simulate` takes for its replications."""
         if self.replications is not None:
             return self.replications
         return Precision(self.precision or 0.05, self.minimum, self.cap)
@@ -95,8 +95,8 @@ class ScenarioFile:
     replications: int | Precision
 
     def simulate(self, **changes):
-        """The `rainforest_model.simulate.Run` of the scenario; `changes` go before what the file says."""
-        from .simulate import simulate
+        """The `rainforest_model.simulation.Run` of the scenario; `changes` go before what the file says."""
+        from .simulation import simulate
 
         return simulate(
             self.scenario, **{"replications": self.replications, "seed": self.seed, "name": self.title, **changes}

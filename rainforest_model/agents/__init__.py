@@ -5,6 +5,7 @@
 event.  `rainforest_model.engine` is the same meaning compiled, some hundred times faster.
 """
 
+from . import _start_method  # before anything imports Mesa
 from .cache import CacheLine
 from .core import Core
 from .counter import Counter
@@ -16,6 +17,8 @@ from .queue import RequestQueue
 from .states import State
 from .subos import SubOS
 from .task import Stopped, Task
+
+_start_method.restore()
 
 __all__ = [
     "WAITS", "CacheLine", "Core", "Counter", "Event", "InvariantViolation", "Lock", "MachineModel", "Mutex",

@@ -202,7 +202,7 @@ class MachineModel(mesa.Model):
         try:
             source.fire()
             if self._instant_events > MAX_INSTANT_EVENTS:
-                raise Stopped(StopReason.LIVELOCK, source)
+                raise Stopped(StopReason.LIVELOCK)
         except Stopped as stopped:
             self.acting = None
             self._stopped = stopped
@@ -241,7 +241,7 @@ class MachineModel(mesa.Model):
     def culprit(self) -> str:
         """Name of the task that stopped the run."""
         task = self._stopped.task if self._stopped else None
-        return task.name if isinstance(task, Task) else "none"
+        return task.name if task else "none"
 
     def outcome(self) -> Outcome:
         """What has been recorded so far."""

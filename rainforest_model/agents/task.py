@@ -23,10 +23,17 @@ MAX_INSTANT_OPERATIONS = 100_000
 
 
 class Stopped(Exception):
-    """A task found that the simulation cannot go on."""
+    """The simulation cannot go on.
 
-    def __init__(self, reason: StopReason, task: Task):
-        super().__init__(f"{task.name} {reason.value}")
+    Attributes
+    ----------
+    reason : StopReason
+    task : Task or None
+        Whose fault it is.
+    """
+
+    def __init__(self, reason: StopReason, task: Task | None = None):
+        super().__init__(f"{task.name if task else 'everybody'} {reason.value}")
         self.reason = reason
         self.task = task
 
@@ -186,6 +193,9 @@ class Task(Operations, mesa.Agent):
     def _leaves(self, lock: Lock) -> None:
         if self.model.ledger is not None:
             self.model.ledger.leaves(self, lock)
+
+    def _stop(self, reason: StopReason) -> Stopped:
+        return Stopped(reason, self)
 
     def __repr__(self) -> str:
         return f"<Task {self.name}: {self.state.value}>"

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from ..descriptions.scenario import Scenario
-from ..simulate import STATISTICS, Run, simulate
+from ..simulation import STATISTICS, Run, simulate
 from ..stats import Estimate, Precision, mean_interval, ordering_probability
 
 CURVE_POINTS = 160

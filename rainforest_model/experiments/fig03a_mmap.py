@@ -17,7 +17,7 @@ from __future__ import annotations
 from .. import paper, plots
 from ..descriptions.scenario import Scenario
 from ..results import Results
-from ..simulate import scenario
+from ..simulation import scenario
 from .common import Options, Replicated, caption, curves, notes, run_all, statistics
 
 TITLE = "mmap latency by cores and processes, Linux 4.9.40"

@@ -22,7 +22,7 @@ from .. import paper, plots
 from ..descriptions.load import system, systems
 from ..descriptions.scenario import Scenario
 from ..results import Results
-from ..simulate import scenario
+from ..simulation import scenario
 from ..workloads import structures_of, workload
 from .common import Options, Replicated, caption, curves, notes, run_all, statistics
 
