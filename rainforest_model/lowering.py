@@ -25,6 +25,8 @@ from .units import TICKS_PER_NS
 PAGE_BYTES = 4096
 LONGEST_OPERATION = 2**47
 """Ticks (23 minutes): an operation that begins in a simulation's last instant still ends on the engines' clock."""
+LONGEST_DRAW = 46
+"""Times its mean: what an exponential draw of a 64-bit word stays below."""
 MAX_ROWS = 10_000
 MAX_SOURCES = 2**14
 """Tasks, inboxes and timers: whatever can have an event pending (`rainforest_model.engine.arena.MAX_SLOTS`)."""
@@ -306,7 +308,8 @@ class _Lowering:
             scope, copies = where.split("/")
             many = {"one": 1, "core": self.scenario.cores, "socket": self.machine.topology.sockets}.get(copies)
             many = int(copies) if many is None else many
-            size = {tb.COUNTER: self.scenario.cores, tb.QUEUE: 4096, tb.LINE: self.scenario.cores // 63}.get(kind, 0) + 16
+            cores = self.scenario.cores
+            size = 16 + {tb.COUNTER: cores, tb.QUEUE: 4096, tb.LINE: cores // 63}.get(kind, 0)
             for row, thread in enumerate(threads):
                 if thread.process == _KERNEL_THREAD:
                     continue
@@ -387,7 +390,7 @@ class _Body:
         """Ticks of an operation."""
         ticks = _ticks(ns)
         if ticks > LONGEST_OPERATION:
-            raise self._error(f"takes {ns / 60e9:.3g} minutes; an operation has room for 23", key)
+            raise self._error(f"may take {ns / 60e9:.3g} minutes; an operation has room for 23", key)
         return ticks
 
     # --- time -----------------------------------------------------------------------------------------
@@ -417,20 +420,24 @@ class _Body:
         if cv == 0:
             self.code.emit(name, op.COMPUTE, ticks)
             return
-        sigma = math.sqrt(math.log1p(cv * cv))
-        mu = math.log(ns * TICKS_PER_NS) - sigma * sigma / 2
-        self.code.emit(
-            name, op.DRAW_COMPUTE, op.LOGNORMAL, self.code.real(mu), self.code.real(sigma), purpose
-        )
+        self.code.emit(name, op.DRAW_COMPUTE, op.LOGNORMAL, *self._lognormal(ns, cv, key), purpose)
 
     def _duration(self, time: pg.Duration, key: str) -> tuple[int, int, int]:
-        self._span(time.mean_ns, f"{key}.time.mean")
-        ticks = time.mean_ns * TICKS_PER_NS
+        key = f"{key}.time.mean"
         if time.distribution == "lognormal":
-            sigma = math.sqrt(math.log1p(time.cv**2))
-            return op.LOGNORMAL, self.code.real(math.log(ticks) - sigma * sigma / 2), self.code.real(sigma)
-        kind = {"constant": op.CONSTANT, "exponential": op.EXPONENTIAL, "uniform": op.UNIFORM}[time.distribution]
-        return kind, self.code.real(ticks), 0
+            return op.LOGNORMAL, *self._lognormal(time.mean_ns, time.cv, key)
+        kind, times_mean = {
+            "constant": (op.CONSTANT, 1), "uniform": (op.UNIFORM, 2), "exponential": (op.EXPONENTIAL, LONGEST_DRAW),
+        }[time.distribution]
+        self._span(time.mean_ns * times_mean, key)
+        return kind, self.code.real(time.mean_ns * TICKS_PER_NS), 0
+
+    def _lognormal(self, mean_ns: float, cv: float, key: str) -> tuple[int, int]:
+        """Parameters of a lognormal time, of which even a draw of eight sigma has room."""
+        sigma = math.sqrt(math.log1p(cv * cv))
+        mu = math.log(mean_ns * TICKS_PER_NS) - sigma * sigma / 2
+        self._span(math.exp(min(mu + 8 * sigma, 99)) / TICKS_PER_NS, key)
+        return self.code.real(mu), self.code.real(sigma)
 
     def _compute(self, item: pg.Compute, key: str) -> None:
         times = self._whole(item.times, f"{key}.times")

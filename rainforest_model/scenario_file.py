@@ -144,6 +144,13 @@ def _table(description: Description) -> dict:
     return description.model_dump(exclude_unset=True)
 
 
+def _system(id: str) -> System:
+    """A system by its id, or by the path of a kernel's or a partitioning's file."""
+    if id.endswith(".toml") and load.read_toml(id).get("kind") == "kernel":
+        return System(kernel=load.kernel(id), partitioning=load.partitioning("linux"))
+    return load.system(id)
+
+
 class _Reader:
     """Reads one scenario file, and puts its name and key on whatever does not fit."""
 
@@ -166,14 +173,12 @@ class _Reader:
             raise self._misfit(error.reason, f"{key}.{error.key}" if under else key, error.value) from None
 
     def read(self, table: dict) -> ScenarioFile:
-        for key in table:
-            if key not in KEYS:
-                raise self._misfit(f"no such key{hint(key, KEYS)}", dotted([key]), table[key])
+        self._known(table, KEYS)
         for key in ("machine", "system", "load"):
             if key not in table:
                 raise self._misfit("is missing", key)
         options = load.validated(RunOptions, self._dict(table.get("run", {}), "run"), self.path, "run")
-        machine = self._description(table["machine"], "machine", Machine, load.machine)
+        machine = self._description(table["machine"], "machine", load.machine)
         system = self._system(table["system"])
         entries = table["load"]
         if not isinstance(entries, list) or not entries:
@@ -182,14 +187,20 @@ class _Reader:
             "cores": machine.topology.cores, **{key: table[key] for key in SCALARS if key in table},
             "machine": machine, "system": system,
             "loads": [self._load(entry, f"load.{number}") for number, entry in enumerate(entries)],
-            "structures": self._over(table, "structures", Structure, system.structures, "kind, scope and source"),
-            "costs": self._over(table, "costs", Parameter, system.costs, "value, unit, range, basis and source"),
+            "structures": self._over(table, "structures", Structure, system.structures),
+            "costs": self._over(table, "costs", Parameter, system.costs),
         }
         title = table.get("title", self.path.stem)
         if not isinstance(title, str) or not title.isprintable():
             raise self._misfit("must be a text of one line", "title", title)
         scenario = self._fitting(fields)
         return ScenarioFile(self.path, title, scenario, options.seed, options.rule)
+
+    def _known(self, table: dict, known: tuple[str, ...], under: str = "") -> None:
+        for key in table:
+            if key not in known:
+                place = f"{under}.{dotted([key])}" if under else dotted([key])
+                raise self._misfit(f"no such key{hint(key, known)}", place, table[key])
 
     def _dict(self, value, key: str) -> dict:
         if not isinstance(value, dict):
@@ -207,60 +218,51 @@ class _Reader:
             raise self._misfit(f"there is no file {path}", key, text)
         return str(path)
 
-    def _description(self, given, key: str, model: type, read: Callable, base: str | None = None):
-        """A description by id, by path, as changes of a `base`, or in full."""
+    def _text(self, value, key: str) -> str:
+        if not isinstance(value, str):
+            raise self._misfit("must be an id or the path of a .toml file", key, value)
+        return value
+
+    def _named(self, given, key: str, read: Callable):
+        """A description by its id or its path."""
+        with self._at(key):
+            return read(self._located(self._text(given, key), key))
+
+    def _description(self, given, key: str, read: Callable, usual: Description | None = None):
+        """A description by id, by path, as changes of a base or of the `usual` one, or in full."""
         if isinstance(given, str):
-            with self._at(key):
-                return read(self._located(given, key))
+            return self._named(given, key, read)
         given = dict(self._dict(given, key))
-        base = given.pop("base", None if "kind" in given else base)
-        if base is None:
-            table = {"kind": model.__name__.lower(), **given}
-        elif isinstance(base, str):
-            with self._at(f"{key}.base"):
-                table = laid_over(_table(read(self._located(base, f"{key}.base"))), given)
-        else:
-            raise self._misfit("must be an id or the path of a .toml file", f"{key}.base", base)
+        model = {load.machine: Machine, load.kernel: Kernel, load.partitioning: Partitioning}[read]
+        base = None if "kind" in given else usual
+        if "base" in given:
+            base = self._named(given.pop("base"), f"{key}.base", read)
+        table = laid_over(_table(base), given) if base else {"kind": model.__name__.lower(), **given}
         return load.validated(model, table, self.path, key)
 
     def _system(self, given) -> System:
         if isinstance(given, str):
-            return self._named_system(given, "system")
+            return self._named(given, "system", _system)
         given = self._dict(given, "system")
-        for key in given:
-            if key not in SYSTEM_KEYS:
-                raise self._misfit(f"no such key{hint(key, SYSTEM_KEYS)}", dotted(["system", key]), given[key])
-        if "id" in given and not isinstance(given["id"], str):
-            raise self._misfit("must be an id or the path of a .toml file", "system.id", given["id"])
+        self._known(given, SYSTEM_KEYS, "system")
         if not given:
             raise self._misfit("needs an id, a kernel or a partitioning", "system")
-        named = self._named_system(given["id"], "system.id") if "id" in given else None
+        named = self._named(given["id"], "system.id", _system) if "id" in given else None
         how = named.partitioning if named else load.partitioning("linux")
         if "partitioning" in given:
-            how = self._description(given["partitioning"], "system.partitioning", Partitioning, load.partitioning, how.id)
-        kernel = named.kernel if named else None
-        if "kernel" in given:
-            usual = kernel.id if kernel else how.default_kernel
-            kernel = self._description(given["kernel"], "system.kernel", Kernel, load.kernel, usual)
-        if kernel is None:
-            with self._at("system.partitioning.default_kernel"):
-                kernel = load.kernel(how.default_kernel)
+            how = self._description(given["partitioning"], "system.partitioning", load.partitioning, how)
+        usual = named.kernel if named else self._named(
+            how.default_kernel, "system.partitioning.default_kernel", load.kernel
+        )
+        given = given.get("kernel")
+        kernel = usual if given is None else self._description(given, "system.kernel", load.kernel, usual)
         return System(kernel=kernel, partitioning=how)
-
-    def _named_system(self, id: str, key: str) -> System:
-        with self._at(key):
-            located = self._located(id, key)
-            if located.endswith(".toml") and load.read_toml(located).get("kind") == "kernel":
-                return System(kernel=load.kernel(located), partitioning=load.partitioning("linux"))
-            return load.system(located)
 
     # --- loads, structures, costs
 
     def _load(self, entry, key: str) -> Load:
         entry = dict(self._dict(entry, key))
-        for name in entry:
-            if name not in LOAD_KEYS:
-                raise self._misfit(f"no such key{hint(name, LOAD_KEYS)}", dotted([*key.split("."), name]), entry[name])
+        self._known(entry, LOAD_KEYS, key)
         if "program" not in entry:
             raise self._misfit("is missing", f"{key}.program")
         program = self._program(entry.pop("program"), f"{key}.program")
@@ -283,16 +285,18 @@ class _Reader:
         self.programs.setdefault(program.id, (file, prefix))
         return program
 
-    def _over(self, table: dict, key: str, model: type, known: dict, needs: str) -> dict:
-        """The scenario's own entries; one without what makes it complete changes the system's of that name."""
+    def _over(self, table: dict, key: str, model: type, known: dict) -> dict:
+        """The scenario's own entries; one that is not complete changes the system's of its name."""
+        needed = {name: None for name, field in model.model_fields.items() if field.is_required()}.keys()
         found = {}
         for name, entry in self._dict(table.get(key, {}), key).items():
             place = dotted([key, name])
             entry = self._dict(entry, place)
             if name in known:
                 entry = laid_over(_table(known[name]) if "kind" not in entry else {}, entry)
-            elif model is Structure and "kind" not in entry:
-                raise self._misfit(f"the system has none to change{hint(name, known)} (a new one needs {needs})", place)
+            elif not needed <= entry.keys():
+                reason = f"a new one needs {', '.join(needed)}, and the system has none of this name"
+                raise self._misfit(f"{reason}{hint(name, known)}", place)
             found[name] = load.validated(model, entry, self.path, place)
         return found
 

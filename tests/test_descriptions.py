@@ -136,7 +136,8 @@ def test_a_partitioning_overrides_only_what_a_kernel_has():
     for partitioning in map(load.partitioning, PARTITIONINGS):
         assert partitioning.structures.keys() <= kernel.structures.keys()
         assert partitioning.costs.keys() <= kernel.costs.keys()
-        assert partitioning.surcharges.keys() <= kernel.costs.keys()
+        prices = {f"scheduler.{price}" for price in type(kernel.scheduler).model_fields}
+        assert partitioning.surcharges.keys() <= kernel.costs.keys() | prices
         assert not partitioning.costs.keys() & partitioning.surcharges.keys()
         assert partitioning.default_kernel == kernel.id
 
@@ -274,7 +275,8 @@ def test_a_mapping_of_128_mb_passes_every_batch(kernel, machine):
 @pytest.mark.parametrize("kernel", KERNELS)
 def test_batches_of_pages(kernel):
     constants = {name: constant.plain() for name, constant in load.kernel(kernel).constants.items()}
-    assert constants == {"pagevec": 14, "pcp_batch": 31}
+    tracks = int(kernel == "linux-4.9.40")  # there a flush covers what was mapped, not all that is unmapped
+    assert constants == {"pagevec": 14, "pcp_batch": 31, "gather_tracks_pages": tracks}
 
 
 @pytest.mark.parametrize(("kernel", "flushes"), [*((id, 65) for id in OLD), *((id, 4) for id in NEW)])
@@ -342,6 +344,8 @@ def duration_alone(system: System, ops, parameters: dict[str, int]) -> float:
             total += 0 if kind == "absent" else ns["atomic"]
         elif isinstance(op, pg.Unlock):
             total += {"absent": 0, "rwsem": ns["atomic"], "mutex": ns["atomic"]}.get(kind, ns["store"])
+        elif isinstance(op, pg.Touch):
+            total += 0 if kind == "absent" else ns["store"]
         elif isinstance(op, pg.Count):
             total += ns["atomic"] + ns["counter_fold"] + ns["store"]
         elif isinstance(op, pg.Get | pg.Put):
@@ -430,12 +434,12 @@ KERNEL, MACHINE = "systems/kernels/linux-2.6.32", "machines/S-A"
 FIND = 'vma_find = { value = 50, unit = "ns", range = [15, 150]'
 
 BAD = {
-    "unknown key": (KERNEL, 'title = "Linux', 'colour = "red"\ntitle = "Linux', "colour", "Extra inputs"),
+    "unknown key": (KERNEL, 'title = "Linux', 'colour = "red"\ntitle = "Linux', "colour", "no such key"),
     "unknown key of a parameter": (
         MACHINE, "own_load = { value", 'own_load = { colour = "red", value',
-        "coherence.own_load.colour", "Extra inputs",
+        "coherence.own_load.colour", "no such key",
     ),
-    "missing key": (KERNEL, 'title = "Linux 2.6.32"\n', "", "title", "Field required"),
+    "missing key": (KERNEL, 'title = "Linux 2.6.32"\n', "", "title", "is missing"),
     "outside its range": (
         KERNEL, FIND, FIND.replace("50,", "5000,", 1),
         "costs.vma_find", r"5000 lies outside its range \[15, 150\]",
@@ -452,13 +456,13 @@ BAD = {
     ),
     "unknown kind": (KERNEL, 'kind = "rwsem"', 'kind = "magic"', "structures.mmap_sem.kind", "'rwsem'"),
     "a counter without a batch": (
-        KERNEL, 'batch = "max(32, 2 * cpus)"\n', "", "structures.vm_committed_as", "batch belongs to",
+        KERNEL, 'batch = "max(32, 2 * cpus)"\n', "", "structures.vm_committed_as.batch", "belongs to percpu_counter",
     ),
     "zero cores": (
         MACHINE, "cores_per_socket = 6", "cores_per_socket = 0", "topology.cores_per_socket", "greater than",
     ),
     "hops of another machine": (
-        MACHINE, "sockets = 2", "hops = [[0]]\nsockets = 2", "topology", "hops must be a 2 x 2 table",
+        MACHINE, "sockets = 2", "hops = [[0]]\nsockets = 2", "topology.hops", "must be a 2 x 2 table",
     ),
     "no TOML": (KERNEL, "[scheduler]", "[scheduler", None, "no valid TOML"),
     "another kind of file": (KERNEL, 'kind = "kernel"', 'kind = "machine"', "kind", "'kernel'"),
@@ -481,8 +485,8 @@ def test_a_bad_file_is_told_in_one_line_with_file_key_and_reason(tmp_path, why):
 
 
 def test_a_bad_partitioning_is_told_too(tmp_path):
-    path = broken(tmp_path, "systems/partitionings/xen", "syscall_enter.plus", "syscall_enter.extra")
-    with pytest.raises(InputError, match=r"mine\.toml: surcharges\.syscall_enter\.extra: Extra inputs"):
+    path = broken(tmp_path, "systems/partitionings/xen", "syscall_enter = { value", "syscall_enter = { plus = 1, value")
+    with pytest.raises(InputError, match=r"mine\.toml: surcharges\.syscall_enter\.plus = 1: no such key"):
         load.system(str(path))
 
 

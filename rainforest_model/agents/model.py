@@ -37,7 +37,7 @@ _LOCK_OF_OPERATION = {
 
 
 class Event(NamedTuple):
-    """What has just happened: when, to which task or core, and what it was about to do."""
+    """What has just happened: when, to which task or core, and what that did (the last of it goes on from now)."""
 
     time: int
     agent: Task | Core
@@ -72,6 +72,10 @@ class MachineModel(mesa.Model):
     ----------
     now, events_processed : int
         Simulated ticks and processed events.
+    acting : Task or None
+        The task whose operations are being executed.
+    executed : list of int
+        Numbers of the operations that the last event has executed.
     cores, tasks, objects : list of agents
         In the order of their numbers; `cores` ends with the computers of clients outside.
     subsystems : list of SubOS
@@ -83,9 +87,10 @@ class MachineModel(mesa.Model):
     --------
     >>> from rainforest_model.reference import closed_lock
     >>> model = MachineModel.from_scenario(closed_lock(cores=2, think_us=1, hold_us=1))
+    >>> model.interval = 1_000_000
     >>> model.step()
-    >>> model.now, model.cores[0].activity
-    (100000, 'spinning')
+    >>> [core.activity for core in model.cores]
+    ['spinning', 'running']
     >>> model.locks
     [<QueueLock lock.machine.0: held by closed_lock.0/0.0.1, 1 waiting>]
     >>> model.run(10_000_000)
@@ -103,6 +108,7 @@ class MachineModel(mesa.Model):
         self.end: int | None = None
         self.events_processed = 0
         self.acting: Task | None = None
+        self.executed: list[int] = []
         self.datacollector: mesa.DataCollector | None = None
         self.checked = checked
         self.ledger = Ledger(self) if checked else None
@@ -170,7 +176,7 @@ class MachineModel(mesa.Model):
             raise ValueError("say until which tick: only a model from a scenario has an end")
         try:
             while self._stopped is None and (first := self.events.first()) and first[0] <= until:
-                self.next_event()
+                self._happen()
         except Stopped:
             self.running = False
         if self._stopped is not None:
@@ -189,6 +195,16 @@ class MachineModel(mesa.Model):
         """
         if self.events.first() is None:
             return None
+        source = self._happen()
+        if isinstance(source, Inbox):
+            return Event(self.now, source.core, "an interrupt arrives")
+        if isinstance(source, Timer):
+            return Event(self.now, source.core, "the timer ticks")
+        labels = self.tables.labels or [operation.__name__ for operation, _ in self.program]
+        return Event(self.now, source, ", ".join(labels[number] for number in self.executed) or "wakes up")
+
+    def _happen(self) -> Task | Inbox | Timer:
+        """Let the next event happen, and return its source."""
         time, slot = self.events.pop()
         if self.checked and time < self.now:
             raise InvariantViolation("ClockMonotone", f"an event of tick {time} comes now", self.now)
@@ -196,7 +212,7 @@ class MachineModel(mesa.Model):
         self.now = time
         self.events_processed += 1
         source = self.sources[slot]
-        event = Event(time, *self._describe(source))
+        self.executed = []
         if self._rows is not None:
             self._rows.append((time, slot, source.pc if isinstance(source, Task) else -1))
         try:
@@ -209,7 +225,7 @@ class MachineModel(mesa.Model):
             raise
         if self.checked:
             self.check()
-        return event
+        return source
 
     def plan(self, source: Task | Inbox | Timer, time: int) -> None:
         """Let the next event of a source be at the tick `time`."""
@@ -341,14 +357,6 @@ class MachineModel(mesa.Model):
                 if first:
                     self.plan(core.timer, first)
         return sources
-
-    def _describe(self, source: Task | Inbox | Timer) -> tuple[Task | Core, str]:
-        if isinstance(source, Inbox):
-            return source.core, "an interrupt arrives"
-        if isinstance(source, Timer):
-            return source.core, "the timer ticks"
-        labels = self.tables.labels
-        return source, labels[source.pc] if labels else self.program[source.pc][0].__name__
 
     def __repr__(self) -> str:
         return f"<MachineModel: {len(self.machine_cores)} cores, {len(self.tasks)} tasks, {self.now} ticks>"

@@ -115,6 +115,7 @@ class Task(Operations, mesa.Agent):
             self._enter(*self._asked)
         for _ in range(MAX_INSTANT_OPERATIONS):
             operation, operands = program[self.pc]
+            model.executed.append(self.pc)
             self.pc += 1
             ticks = operation(self, *operands)
             if ticks is WAITS:

@@ -53,7 +53,7 @@ def override(table: dict, key: str, value, path: Path) -> None:
     >>> table
     {'machine': {'base': 'S-A', 'topology': {'sockets': 4}}, 'load': [{'threads': 8}]}
     """
-    keys = _keys(key)
+    keys = _keys(key, path)
     value = _toml_value(value) if isinstance(value, str) else value
     here: dict | list = table
     for place, part in enumerate(keys[:-1], start=1):
@@ -63,14 +63,15 @@ def override(table: dict, key: str, value, path: Path) -> None:
         if inner is None:
             inner = {}
         if not isinstance(inner, dict | list):
-            raise InputError(f"holds no keys, so {key} cannot be set", file=path, key=dotted(keys[:place]), value=inner)
+            reason = f"holds no keys, so {key} cannot be set"
+            raise InputError(reason, file=path, key=dotted(keys[:place]), value=inner)
         here[_index(part) if isinstance(here, list) else part] = inner
         here = inner
     _inside(here, keys[-1], keys, path)
     here[_index(keys[-1]) if isinstance(here, list) else keys[-1]] = value
 
 
-def _keys(key: str) -> list[str]:
+def _keys(key: str, path: Path) -> list[str]:
     """The parts of a dotted key, as TOML reads it."""
     try:
         table, keys = tomllib.loads(f"{key} = 0"), []
@@ -78,7 +79,7 @@ def _keys(key: str) -> list[str]:
             ((part, table),) = table.items()
             keys.append(part)
     except (ValueError, RecursionError):
-        raise InputError("is no dotted key such as load.0.threads", key="--set", value=key) from None
+        raise InputError("is no dotted key such as load.0.threads", file=path, key="--set", value=key) from None
     return keys
 
 
@@ -99,7 +100,8 @@ def _inside(here: dict | list, part: str, keys: list[str], path: Path):
     if isinstance(here, dict):
         return here.get(part)
     if not 0 <= _index(part) < len(here):
-        raise InputError(f"a list of {len(here)}; the first is {dotted([*keys[:-1], 0])}", file=path, key=dotted(keys))
+        reason = f"is a list of {len(here)}; its first is {dotted([*keys[:-1], 0])}"
+        raise InputError(reason, file=path, key=dotted(keys[:-1]))
     return here[_index(part)]
 
 

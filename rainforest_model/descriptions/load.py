@@ -12,13 +12,12 @@ from pydantic import BaseModel, ValidationError
 from ..errors import InputError
 from ..resources import data_path
 from .machine import Machine
-from .program import Program
 from .system import Kernel, Partitioning, System
 from .told import in_one_line, told
 
 LARGEST_FILE = 2**20
 _Model = TypeVar("_Model", bound=BaseModel)
-_FOLDERS = {Machine: "machines", Kernel: "systems/kernels", Partitioning: "systems/partitionings", Program: "workloads"}
+_FOLDERS = {Machine: "machines", Kernel: "systems/kernels", Partitioning: "systems/partitionings"}
 
 
 def read_toml(path: Path | str) -> dict:

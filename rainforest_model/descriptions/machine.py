@@ -47,7 +47,7 @@ class Topology(Description):
                     if self.hops[a][b] != self.hops[b][a] or (self.hops[a][b] == 0) != (a == b):
                         raise misfit("hops", "must be symmetric, and 0 exactly on the diagonal")
                     if not 0 <= self.hops[a][b] <= 2:
-                        raise misfit("hops", f"no cost class for a distance of {self.hops[a][b]} hops; known: 0, 1, 2")
+                        raise misfit("hops", f"there is no price for {self.hops[a][b]} hops; known: 0, 1, 2")
         return self
 
 

@@ -121,7 +121,7 @@ def _of(dimension: str):
     def check(parameter: Parameter) -> Parameter:
         known = units.DIMENSIONS[dimension]
         if parameter.unit not in known:
-            raise misfit("unit", f"{parameter.unit!r} is no unit of {dimension}; known: {', '.join(sorted(known))}")
+            raise misfit("unit", f"no unit of {dimension}; known: {', '.join(sorted(known))}")
         return parameter
 
     return AfterValidator(check)

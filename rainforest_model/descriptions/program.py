@@ -281,7 +281,7 @@ class Program(Description):
     @model_validator(mode="before")
     @classmethod
     def _not_too_deep(cls, table):
-        """Before anything descends into the blocks: how deep they are nested, and how many operations there are."""
+        """Looked at before anything descends into the blocks."""
         layer, found, depth = table.get("ops") if isinstance(table, dict) else None, 0, 0
         while layer and isinstance(layer, list | tuple):
             depth, found = depth + 1, found + len(layer)

@@ -15,11 +15,10 @@ SHORTEST_PERIOD_NS = 1000.0
 
 
 def _not_too_often(key: str, period: Parameter, or_never: bool = False) -> None:
-    too_short = period.unit != "cycles" and period.ns() < SHORTEST_PERIOD_NS
-    if too_short and not (or_never and period.value == 0):
-        raise misfit(key, f"a period of {period.value:g} {period.unit} is shorter than {SHORTEST_PERIOD_NS:g} ns")
     if period.unit == "cycles":
         raise misfit(key, "a period is a time, not cycles")
+    if period.ns() < SHORTEST_PERIOD_NS and not (or_never and period.value == 0):
+        raise misfit(key, f"{period.value:g} {period.unit} is shorter than {SHORTEST_PERIOD_NS:g} ns")
 
 
 class Scheduler(Description):

@@ -33,7 +33,7 @@ def in_one_line(text: str) -> str:
 
 
 def _followed(table, path: Iterable[str | int], absent: bool) -> tuple[list[str | int], object]:
-    """The keys of `path` that lead into `table`, and what stands there; `absent`: the last key is not there."""
+    """The keys of `path` that lead into `table`, and what stands there; `absent`: the last one is not there."""
     path = list(path)
     keys, value = [], table
     for place, key in enumerate(path, start=1):

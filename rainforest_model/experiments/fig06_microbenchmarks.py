@@ -139,6 +139,33 @@ def causes(results: Results) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["program", "cause", "saved_us", "low_us", "high_us"])
 
 
+def figure_causes(results: Results):
+    """Lost time by cause as bars, a group a program; each cause is removed alone, so bars do not add up."""
+    table = causes(results)
+    gaps = (table.program != table.program.shift()).cumsum() - 1
+    rows = table.index + gaps * 0.7
+    with plots.style():
+        fig, axes = plots.new_figure(height=0.9 + 0.19 * len(table))
+        ax = axes[0][0]
+        for index, program in enumerate(PROGRAMS):
+            here = table[table.program == program]
+            ax.barh(
+                rows[here.index], here.saved_us, height=0.7, color=plots.line(index)["color"],
+                xerr=[here.saved_us - here.low_us, here.high_us - here.saved_us], ecolor="black",
+                error_kw={"linewidth": 0.8, "capsize": 2},
+            )
+        for row, saved, end in zip(rows, table.saved_us, table.high_us, strict=True):
+            place = {"textcoords": "offset points", "va": "center", "size": 7}
+            ax.annotate(f"{saved:.2f} us", (max(end, 0), row), (4, 0), **place)
+        ax.set_yticks(rows, table.program + ": " + table.cause)
+        ax.invert_yaxis()
+        ax.grid(visible=False, axis="y")
+        ax.axvline(0, color="black", linewidth=0.8)
+        ax.set_xlim(right=1.1 * table.high_us.max())
+        ax.set_xlabel("mean time a call loses on Linux 2.6.32 because this is shared (us, 95 % interval)")
+    return fig
+
+
 def _below(programs, better: str, others, names) -> list[tuple[tuple, tuple]]:
     """Pairs that say: `better` is below each of `others` in these statistics of these programs."""
     return [

@@ -1,0 +1,167 @@
+"""Every notebook runs from top to bottom as it is committed, in an empty folder, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import base64
+import os
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+import rainforest_model
+from rainforest_model import experiments, gallery, paper, resources
+
+ROOT = Path(__file__).resolve().parents[1]
+FOLDER = ROOT / "notebooks"
+NOTEBOOKS = sorted(path for path in FOLDER.rglob("*.ipynb") if ".ipynb_checkpoints" not in path.parts)
+OF_EXPERIMENTS = [FOLDER / f"{id}.ipynb" for id in experiments.ids()]
+TIMEOUT = 300
+"""Seconds a cell may take."""
+
+
+def name(path: Path) -> str:
+    return path.relative_to(FOLDER).with_suffix("").as_posix()
+
+
+def code(notebook) -> list:
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def outputs(notebook) -> list:
+    """All outputs, those inside widgets included."""
+    found = [output for cell in code(notebook) for output in cell.outputs]
+    widgets = notebook.metadata.get("widgets", {}).get("application/vnd.jupyter.widget-state+json", {})
+    for widget in widgets.get("state", {}).values():
+        found += widget["state"].get("outputs", [])
+    return found
+
+
+def tree(*folders: Path) -> dict[Path, tuple[int, int]]:
+    """Size and time of change of every file."""
+    files = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
+    return {path: (path.stat().st_size, path.stat().st_mtime_ns) for path in files}
+
+
+def run(path: Path, folder: Path):
+    """The notebook with its outputs, executed in a folder by a kernel that has the package under test."""
+    notebook = nbformat.read(path, as_version=4)
+    package = Path(rainforest_model.__file__).resolve().parents[1]
+    environment = {**os.environ, "PYTHONPATH": str(package), "IPYTHONDIR": str(folder.parent / "ipython")}
+    client = NotebookClient(
+        notebook, timeout=TIMEOUT, kernel_name="python3", resources={"metadata": {"path": str(folder)}}
+    )
+    client.execute(env=environment)
+    return notebook
+
+
+# --- as they are committed --------------------------------------------------------------------------------
+
+
+def test_every_experiment_has_its_notebook_and_every_notebook_its_experiment():
+    assert [path for path in NOTEBOOKS if path.parent == FOLDER] == sorted(OF_EXPERIMENTS)
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=name)
+def test_a_notebook_starts_with_a_heading_and_has_no_outputs(path):
+    notebook = nbformat.read(path, as_version=4)
+    nbformat.validate(notebook)
+    assert notebook.metadata.kernelspec.name == "python3"  # else JupyterLab asks before "Run All"
+    first = notebook.cells[0]
+    assert first.cell_type == "markdown"
+    assert first.source.startswith("# ")
+    assert not [cell.id for cell in code(notebook) if cell.outputs or cell.execution_count is not None]
+
+
+@pytest.mark.parametrize("path", OF_EXPERIMENTS, ids=name)
+def test_an_experiments_notebook_is_thin(path):
+    notebook = nbformat.read(path, as_version=4)
+    assert 6 <= len(notebook.cells) <= 10
+    tagged = [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])]
+    assert len(tagged) == 1
+    values = {}
+    exec(tagged[0].source, values)
+    assert (values["quality"], values["seed"]) == ("quick", 1)
+    item = next(item for item in paper.contents() if item.id == path.stem)
+    assert notebook.cells[0].source.startswith(f"# {gallery.name(item)}: ")
+
+
+# --- executed ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=name)
+def test_a_notebook_runs(path, tmp_path):
+    here = tmp_path / "empty"
+    here.mkdir()
+    kept = [ROOT / "figures", ROOT / "notebooks", resources.data_path()]
+    before = tree(*kept)
+    notebook = run(path, here)
+    shown = outputs(notebook)
+    assert not [output for output in shown if output.output_type == "error"]
+    assert not [output for output in shown if output.get("name") == "stderr"]
+    assert all(cell.execution_count for cell in code(notebook))
+    assert not list(here.iterdir()), "the notebook leaves files"
+    assert tree(*kept) == before, "the notebook changes committed files"
+    if path in OF_EXPERIMENTS:
+        check_experiment(path.stem, notebook, shown)
+
+
+def check_experiment(id: str, notebook, shown: list) -> None:
+    """It shows the figure or table, the claims and the verdicts."""
+    pictures = [output for output in shown if "image/png" in output.get("data", {})]
+    if hasattr(experiments.experiment(id), "figure"):
+        assert pictures
+    for output in pictures:
+        picture = output["data"]["image/png"]
+        assert base64.b64decode(picture).startswith(b"\x89PNG")
+        assert len(output["metadata"]["image/png"]["alt"]) > 20
+    texts = [str(output.get("data", {}).get("text/markdown", output.get("text", ""))) for output in shown]
+    text = "\n".join(texts)
+    for claim in paper.claims():
+        if claim.artefact == id:
+            assert f"**{claim.id}**" in text
+    assert " claims: " in text
+    widgets = [cell for cell in code(notebook) if "interact(" in cell.source]
+    assert len(widgets) == (1 if id.startswith("fig") else 0)
+
+
+# --- the gallery ------------------------------------------------------------------------------------------
+
+
+def test_the_gallery_is_the_generated_one():
+    committed = (FOLDER / "README.md").read_text(encoding="utf-8")
+    assert committed == gallery.markdown(), "run python -m rainforest_model.gallery"
+
+
+def test_the_gallery_has_everything_and_links_only_to_what_is_there():
+    page = gallery.markdown()
+    modelled = experiments.ids()
+    for item in paper.contents():
+        assert item.title in page
+        assert (f"({item.id}.ipynb)" in page) == (item.id in modelled)
+        assert (f"| {item.id} |" in page) == (item.id not in modelled)
+    targets = [part.split(")")[0] for part in page.split("](")[1:]]
+    assert targets
+    assert not [target for target in targets if not (FOLDER / target).is_file()]
+
+
+def test_the_gallery_says_where_results_are_missing(tmp_path):
+    page = gallery.markdown("quick", tmp_path)
+    assert page.count("No results yet: `rainforest reproduce ") == len(experiments.ids())
+    assert "../figures" not in page
+
+
+def test_the_gallery_of_another_quality_shows_its_figures(tmp_path):
+    from rainforest_model import results
+
+    saved = results.load("fig03a_mmap")
+    results.save(results.Results(saved.id, "full", saved.seed, saved.frames, saved.notes), tmp_path)
+    assert "](../figures/full/fig03a_mmap.png)" in gallery.markdown("full", tmp_path)
+
+
+def test_the_gallery_is_written_whole(tmp_path):
+    path = gallery.write("quick", tmp_path)
+    assert path == tmp_path / "notebooks" / "README.md"
+    assert path.read_text() == gallery.markdown("quick", tmp_path)
+    assert list(path.parent.iterdir()) == [path]
