@@ -1,7 +1,8 @@
 """A scenario from a TOML file: shipped parts by their ids, parts of one's own by path or in place.
 
-``examples/README.md`` documents the format.  References are followed and changes applied first; then the same
-schema checks everything, and the programs are lowered once, so that whatever does not fit is told before a run.
+``examples/README.md`` documents the format.  References are followed and changes applied first;
+then the same schema checks everything, and the programs are lowered once, so that whatever does not fit is
+told before a run.
 """
 
 from __future__ import annotations
@@ -98,9 +99,8 @@ class ScenarioFile:
         """The `rainforest_model.simulation.Run` of the scenario; `changes` go before what the file says."""
         from .simulation import simulate
 
-        return simulate(
-            self.scenario, **{"replications": self.replications, "seed": self.seed, "name": self.title, **changes}
-        )
+        options = {"replications": self.replications, "seed": self.seed, "name": self.title, **changes}
+        return simulate(self.scenario, **options)
 
     def __repr__(self) -> str:
         return f"<ScenarioFile {self.path.name}: {self.scenario!r}>"

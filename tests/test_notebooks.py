@@ -1,4 +1,4 @@
-"""Every notebook runs from top to bottom as it is committed, in an empty folder, and leaves nothing behind."""
+"""Every notebook runs from top to bottom as it is committed, in an empty folder, and leaves no files."""
 
 from __future__ import annotations
 

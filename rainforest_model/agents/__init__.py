@@ -1,8 +1,9 @@
-"""The Mesa model: the readable definition of what every micro-operation means, event for event that of the engine.
+"""The Mesa model: the readable definition of what every micro-operation means.
 
-`MachineModel` is a `mesa.Model`; its agents are `SubOS`, `Core`, `Task`, the locks, `CacheLine`, `Counter` and
-`RequestQueue`.  It can be stepped, watched, collected and subclassed, and it asserts its invariants at every
-event.  `rainforest_model.engine` is the same meaning compiled, some hundred times faster.
+`MachineModel` is a `mesa.Model`; its agents are `SubOS`, `Core`, `Task`, the locks, `CacheLine`, `Counter`
+and `RequestQueue`.  It can be stepped, watched, collected and subclassed, and it asserts its
+invariants at every event.  `rainforest_model.engine` is the same meaning, event for event, compiled: some
+hundred times faster.
 """
 
 from . import _start_method  # before anything imports Mesa
@@ -22,6 +23,6 @@ _start_method.restore()
 
 __all__ = [
     "WAITS", "CacheLine", "Core", "Counter", "Event", "InvariantViolation", "Lock", "MachineModel", "Mutex",
-    "QueueLock", "RequestQueue", "RwSemaphore", "SleepingLock", "SpinLock", "State", "Stopped", "SubOS", "Task",
-    "TicketLock",
+    "QueueLock", "RequestQueue", "RwSemaphore", "SleepingLock", "SpinLock", "State", "Stopped", "SubOS",
+    "Task", "TicketLock",
 ]

@@ -86,7 +86,7 @@ class Core(mesa.Agent):
         """Ticks for which it had a task."""
         return self._busy_before + (0 if self.idle else self.model.now - self._busy_since)
 
-    # --- who is next ----------------------------------------------------------------------------------------
+    # --- who is next --------------------------------------------------------------------------------------
 
     def accept(self, task: Task) -> None:
         """Take a woken task: run it at once if idle, else queue it, perhaps ahead of who runs here."""
@@ -151,7 +151,7 @@ class Core(mesa.Agent):
             task.vruntime += self.min_vruntime - busiest.min_vruntime
         return task
 
-    # --- making room ------------------------------------------------------------------------------------------
+    # --- making room --------------------------------------------------------------------------------------
 
     def request_switch(self) -> None:
         """Preempt the current task now if it may be, else as soon as it may."""

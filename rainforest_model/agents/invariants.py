@@ -65,7 +65,8 @@ class Ledger:
             others = ", ".join(other.name for other in inside)
             self._violated("MutualExclusion", f"{task.name} enters {lock.name} while {others} is inside")
         if lock.fifo and waiting and waiting[0] is not task:
-            self._violated("FifoOrder", f"{task.name} enters {lock.name} ahead of {waiting[0].name}, who came first")
+            first = waiting[0].name
+            self._violated("FifoOrder", f"{task.name} enters {lock.name} ahead of {first}, who came first")
         inside[task] = shared
         if task in waiting:
             waiting.remove(task)
@@ -82,7 +83,8 @@ class Ledger:
     def check_wakeups(self) -> None:
         """A lock with nobody inside has nobody waiting, unless one of them is on its way."""
         for lock, waiting in self.waiting.items():
-            if lock not in self.inside and all(task.state in (State.SPINNING, State.ASLEEP) for task in waiting):
+            nobody_comes = all(task.state in (State.SPINNING, State.ASLEEP) for task in waiting)
+            if nobody_comes and lock not in self.inside:
                 names = ", ".join(task.name for task in waiting)
                 self._violated("NoLostWakeup", f"{lock.name} is free, and nobody will ever tell {names}")
 
@@ -129,10 +131,8 @@ def check_conservation(model: MachineModel) -> None:
         if model.events.time_of(task.slot) is not None:
             places += "event "
         if places != _PLACES[task.state]:
-            _not_conserved(
-                model, f"{task.name} is {task.state.value}, so it belongs into [{_PLACES[task.state].strip()}], "
-                f"but it is in [{places.strip()}]",
-            )
+            should = f"it should be in [{_PLACES[task.state].strip()}], but is in [{places.strip()}]"
+            _not_conserved(model, f"{task.name} is {task.state.value}: {should}")
 
 
 def _check_interrupts(model, found) -> None:
@@ -151,7 +151,8 @@ def _check_interrupts(model, found) -> None:
             _not_conserved(model, f"{core} has forgotten its interrupts")
     for shootdown, missing in outstanding.items():
         if missing != shootdown.missing:
-            _not_conserved(model, f"{shootdown.sender.name} waits for {shootdown.missing} answers of {missing}")
+            sender = shootdown.sender.name
+            _not_conserved(model, f"{sender} waits for {shootdown.missing} answers, but {missing} will come")
         found[shootdown.sender] += "interrupts "
 
 

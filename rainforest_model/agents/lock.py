@@ -1,20 +1,24 @@
 """Locks: spinning ones that hand over a cache line, and sleeping ones that cost wake-ups.
 
 A lock of your own is a subclass.  Say which class to use when the model is made, by the name of the
-structure; everything else stays as it is::
+structure; everything else stays as it is:
 
-    class LifoLock(QueueLock):
-        "The last to come is the first served."
-        fifo = False                      # the checks shall not expect fairness
-
-        def next_spinner(self):
-            return self.spinners.pop()
-
-    MachineModel(tables, lock_classes={"lock": LifoLock})
+>>> from rainforest_model.agents import MachineModel, QueueLock
+>>> from rainforest_model.reference import closed_lock
+>>> class LifoLock(QueueLock):
+...     "The last to come is the first served."
+...     fifo = False  # the checks shall not expect fairness
+...
+...     def next_spinner(self):
+...         return self.spinners.pop()
+>>> model = MachineModel.from_scenario(closed_lock(6), lock_classes={"lock": LifoLock})
+>>> model.run(10_000_000)
+<StopReason.REACHED: 'reached its end'>
 
 `SpinLock.next_spinner` says who is next, `SpinLock.hand_off_delay` how long the hand-off takes beyond the
-transfer of the line; who needs more overrides `Lock.acquire` and `Lock.release`, with `Lock.fetch_line`, `Lock.spin`
-and `Lock.hand_off` as their parts.
+transfer of the line; who needs more overrides `Lock.acquire` and `Lock.release`, with `Lock.fetch_line`,
+`Lock.store`, `Lock.spin` and `Lock.hand_off` as their parts.  Whoever waits is in `spinners` or `sleepers`:
+the checks look there.
 """
 
 from __future__ import annotations
@@ -69,7 +73,7 @@ class Lock(mesa.Agent):
         self.line_busy_until = 0
         self.stream = Stream(stream)
 
-    # --- what a lock is -------------------------------------------------------------------------------------
+    # --- what a lock is -----------------------------------------------------------------------------------
 
     def acquire(self, task: Task) -> int | None:
         """Let the task in and return the ticks that this takes, or make it wait and return `WAITS`."""
@@ -79,7 +83,7 @@ class Lock(mesa.Agent):
         """Let the next one in, if any, and return the ticks that the releasing task needs."""
         raise NotImplementedError
 
-    # --- what locks are made of -------------------------------------------------------------------------------
+    # --- what locks are made of ---------------------------------------------------------------------------
 
     def fetch_line(self, core: Core) -> int:
         """Ticks of an atomic operation of `core` on the lock's line, behind the requests before it."""
@@ -104,7 +108,8 @@ class Lock(mesa.Agent):
     def hand_off(self, winner: Task, giver: Core, delay: int = 0) -> None:
         """Give the lock to a spinner, which sees it after `delay`.
 
-        The store of `giver` takes the line from the spinner that watches it, and the spinner fetches it again.
+        The store of `giver` takes the line from the spinner that watches it, and the spinner fetches it
+        again.
         """
         home, links = winner.core, self.model.interconnect
         self.owner = winner
@@ -263,7 +268,7 @@ class RwSemaphore(SleepingLock):
         return ticks if self.readers else ticks + self._pass_on(task)
 
     def _pass_on(self, giver: Task) -> int:
-        """Give it to a spinner, else to the first sleeper, and if that is a reader to all readers right behind."""
+        """Give it to a spinner, else to the first sleeper; with a reader go all readers right behind it."""
         if self.spinners:
             self.hand_off(self.spinners.popleft(), giver.core)
             return 0

@@ -37,7 +37,7 @@ _LOCK_OF_OPERATION = {
 
 
 class Event(NamedTuple):
-    """What has just happened: when, to which task or core, and what that did (the last of it goes on from now)."""
+    """What has just happened: when, to which task or core, and what it did (the last of it goes on)."""
 
     time: int
     agent: Task | Core
@@ -155,7 +155,7 @@ class MachineModel(mesa.Model):
         model.end = round(time_ns(scenario.duration) * TICKS_PER_NS)
         return model
 
-    # --- running --------------------------------------------------------------------------------------------
+    # --- running ------------------------------------------------------------------------------------------
 
     def step(self) -> None:
         """Advance by `interval` ticks, and collect if there is a `datacollector`."""
@@ -241,18 +241,23 @@ class MachineModel(mesa.Model):
         return True
 
     def check(self) -> None:
-        """Assert the invariants (only a `checked` model knows enough to do so).
+        """Assert the invariants.
 
         Raises
         ------
         InvariantViolation
+            Naming the invariant that does not hold.
+        ValueError
+            If the model is not `checked`: then it has not kept account of its locks.
         """
+        if self.ledger is None:
+            raise ValueError("no account was kept: make the model with checked=True")
         self.ledger.check_wakeups()
         check_conservation(self)
         for line in self.lines:
             line.check()
 
-    # --- results --------------------------------------------------------------------------------------------
+    # --- results ------------------------------------------------------------------------------------------
 
     def culprit(self) -> str:
         """Name of the task that stopped the run."""
@@ -275,7 +280,7 @@ class MachineModel(mesa.Model):
             raise ValueError("no trace was kept: make the model with trace=True")
         return np.array(self._rows, np.int64).reshape(-1, 3)
 
-    # --- making the agents ------------------------------------------------------------------------------------
+    # --- making the agents --------------------------------------------------------------------------------
 
     def _make_subsystems(self) -> list[SubOS]:
         return [SubOS(self, f"subOS {i}", domain) for i, domain in enumerate(self.tables.domains)]
@@ -296,11 +301,12 @@ class MachineModel(mesa.Model):
 
     def _make_objects(self, lock_classes: dict[str, type[Lock]]) -> list[mesa.Agent]:
         tables = self.tables
-        unknown = set(lock_classes) - set(tables.symbols)
+        unknown = ", ".join(sorted(set(lock_classes) - set(tables.symbols)))
         if unknown:
-            raise ValueError(f"no structure {', '.join(sorted(unknown))}; there are: {', '.join(tables.symbols)}")
+            raise ValueError(f"no structure {unknown}; there are: {', '.join(tables.symbols)}")
         classes = {
-            int(row[1]): _LOCK_OF_OPERATION[int(row[0])] for row in tables.ops if int(row[0]) in _LOCK_OF_OPERATION
+            symbol: _LOCK_OF_OPERATION[code]
+            for code, symbol, *_ in tables.ops.tolist() if code in _LOCK_OF_OPERATION
         }
         classes |= {tables.symbols.index(name): chosen for name, chosen in lock_classes.items()}
         first_copy = {

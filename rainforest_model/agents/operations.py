@@ -122,7 +122,7 @@ class Operations:
     # --- sleeping locks -----------------------------------------------------------------------------------
 
     def mutex_lock(self, symbol, place, modulus, optimistic):
-        """Take a mutex; who is woken does this operation again, on the same mutex, perhaps from another core."""
+        """Take a mutex; who is woken does this again, on the same mutex, perhaps from another core."""
         lock = self.held[symbol] if self.asks_again else self._copy(symbol, place, modulus)
         self.held[symbol] = lock
         return self._goes_in(lock, lock.acquire(self, optimistic))
@@ -153,7 +153,7 @@ class Operations:
 
     write_unlock = mutex_unlock
 
-    # --- cache lines and counters ---------------------------------------------------------------------------
+    # --- cache lines and counters -------------------------------------------------------------------------
 
     def line_read(self, symbol, place, modulus):
         """Read a line."""
@@ -175,7 +175,7 @@ class Operations:
         return ticks
 
     def spare(self, symbol, taken, threshold, ticks, after):
-        """Take or return a spare reference of the core; without room go on to the centre, else jump over that."""
+        """Take or return a spare reference; without room go on to the centre, else jump over that."""
         if self._object(symbol).change_spares(self.core, taken, threshold):
             return 0
         self.pc = after
@@ -198,7 +198,7 @@ class Operations:
         """Write under a sequence count."""
         return self._copy(symbol, place, modulus).write(self.core, STORE)
 
-    # --- TLB flushes ----------------------------------------------------------------------------------------
+    # --- TLB flushes --------------------------------------------------------------------------------------
 
     def flush_test(self, after):
         """Jump to `after` if no other core has the address space loaded."""
@@ -207,12 +207,14 @@ class Operations:
         return 0
 
     def flush(self, send_ticks, until_answer, after_answer, shared_answer):
-        """Interrupt every other core that has the address space loaded, one after the other, and wait for all."""
+        """Interrupt all other cores that have the address space loaded, in turn, and wait for all."""
         now, targets = self.model.now, self._others_with_my_address_space()
         if not targets:
             return 0
         sent = now + len(targets) * send_ticks
-        shootdown = Shootdown(self, until_answer, after_answer, bool(shared_answer), len(targets), answered_at=sent)
+        shootdown = Shootdown(
+            self, until_answer, after_answer, bool(shared_answer), missing=len(targets), answered_at=sent
+        )
         for nth, core in enumerate(targets, start=1):
             core.inbox.send(shootdown, now + nth * send_ticks + self.model.interconnect.interrupt_delivery)
         self.state = State.ANSWER_WAIT
@@ -224,7 +226,7 @@ class Operations:
             if core is not self.core and core.loaded == self.address_space
         ]
 
-    # --- requests -------------------------------------------------------------------------------------------
+    # --- requests -----------------------------------------------------------------------------------------
 
     def send(self, symbol):
         """Put a request, stamped with the time, into a queue."""
@@ -243,7 +245,7 @@ class Operations:
         self.leave_core(State.ASLEEP)
         return WAITS
 
-    # --- operands -------------------------------------------------------------------------------------------
+    # --- operands -----------------------------------------------------------------------------------------
 
     def _object(self, symbol):
         """The (first) copy of what a symbol stands for, for this task."""

@@ -1,4 +1,4 @@
-"""Keyed random numbers: a stream is a place in a fixed sequence, so the n-th draw never depends on the others."""
+"""Keyed random numbers: a stream is a fixed sequence, so its n-th draw never depends on other streams."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Stream:
         return draws.mix(self._state)
 
     def duration(self, distribution: int, p: float, q: float) -> int:
-        """A duration in ticks; `distribution` is a code of `rainforest_model.opcodes`, p and q its parameters."""
+        """A duration in ticks; `distribution` is a code of the opcodes, p and q are its parameters."""
         return draws.duration(distribution, p, q, self.word())
 
     def below(self, n: int) -> int:

@@ -37,7 +37,7 @@ class SubOS(mesa.Agent):
         self.tasks: list[Task] = []
 
     def core_for(self, task: Task) -> Core:
-        """The core for a woken task: its last one if idle, else an idle one (near first), else its last one."""
+        """The core for a woken task: its last one if idle, else an idle one, near first, else its last."""
         last = task.last_core
         if task.pinned or last.idle:
             return last

@@ -108,7 +108,7 @@ class Task(Operations, mesa.Agent):
         self.run_operations()
 
     def run_operations(self) -> None:
-        """Go in where it has waited to, then do one operation after the other until one takes time or waits."""
+        """Go in where it has waited to, then do operation after operation until one takes time or waits."""
         model, core, program = self.model, self.core, self.model.program
         model.acting = self
         if self._asked is not None and not self.asks_again:
@@ -146,7 +146,7 @@ class Task(Operations, mesa.Agent):
         """Whether it has a core."""
         return self.core.current is self
 
-    # --- leaving the core and coming back -----------------------------------------------------------------------
+    # --- leaving the core and coming back -----------------------------------------------------------------
 
     def leave_core(self, state: State) -> None:
         """Wait in `state`; the core goes on with another task."""
@@ -174,7 +174,7 @@ class Task(Operations, mesa.Agent):
         self.vruntime += self.ran_since_charge
         self.charged_at = self.model.now
 
-    # --- its own account of the locks (see `Ledger`) ----------------------------------------------------------------
+    # --- its own account of the locks (see `Ledger`) ------------------------------------------------------
 
     def _goes_in(self, lock: Lock, ticks: int | None, shared: bool = False) -> int | None:
         """Note whether the lock lets it in; `ticks` is the lock's answer, and is passed on."""

@@ -79,7 +79,8 @@ def _keys(key: str, path: Path) -> list[str]:
             ((part, table),) = table.items()
             keys.append(part)
     except (ValueError, RecursionError):
-        raise InputError("is no dotted key such as load.0.threads", file=path, key="--set", value=key) from None
+        reason = "is no dotted key such as load.0.threads"
+        raise InputError(reason, file=path, key="--set", value=key) from None
     return keys
 
 

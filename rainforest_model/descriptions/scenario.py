@@ -86,9 +86,8 @@ class Scenario(Description):
                 raise misfit(key, str(error)) from None
         if not time_ns(self.warmup) < time_ns(self.duration):
             raise misfit("warmup", f"must end before the duration of {self.duration.strip()}")
-        tasks = sum(
-            load.processes * load.threads * (1 if load.place == "outside" else self.partitions) for load in self.loads
-        )
+        copies = {"partition": self.partitions, "outside": 1}
+        tasks = sum(load.processes * load.threads * copies[load.place] for load in self.loads)
         if tasks > MAX_TASKS:
             raise misfit("loads", f"{tasks} threads; the engines have room for {MAX_TASKS}")
         return self

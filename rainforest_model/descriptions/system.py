@@ -120,7 +120,8 @@ class Partitioning(Description):
     background: dict[Name, Background] = {}
 
     def __repr__(self) -> str:
-        return f"<Partitioning {self.id}: {self.kernels} kernel{'' if self.kernels == 'one' else ' a partition'}>"
+        kernels = "one kernel for all" if self.kernels == "one" else "a kernel each"
+        return f"<Partitioning {self.id}: {kernels}>"
 
 
 class System(Description):

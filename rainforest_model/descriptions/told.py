@@ -33,11 +33,12 @@ def in_one_line(text: str) -> str:
 
 
 def _followed(table, path: Iterable[str | int], absent: bool) -> tuple[list[str | int], object]:
-    """The keys of `path` that lead into `table`, and what stands there; `absent`: the last one is not there."""
+    """The keys of `path` that lead into `table` (`absent`: all but the last), and what stands there."""
     path = list(path)
     keys, value = [], table
     for place, key in enumerate(path, start=1):
-        if isinstance(value, dict) and key in value or isinstance(value, list | tuple) and isinstance(key, int):
+        indexed = isinstance(value, list | tuple) and isinstance(key, int)
+        if indexed or (isinstance(value, dict) and key in value):
             value = value[key]
         elif absent and place == len(path):
             value = None

@@ -1,0 +1,156 @@
+"""The tables of a scenario: code, threads, schedulers, and the copies of every structure."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from .. import draws, tables as tb
+from ..descriptions.program import time_ns
+from ..descriptions.scenario import Scenario
+from ..errors import InputError
+from ..units import TICKS_PER_NS
+from .code import Code, ticks
+from .placement import KERNEL_THREAD, Placement, Thread
+from .verbs import Body
+
+MAX_SOURCES = 2**14
+"""Tasks, inboxes and timers: whatever can have an event pending (`rainforest_model.engine.arena.MAX_SLOTS`)."""
+MAX_STREAMS = 2**21
+MAX_WORDS = 2**25
+"""Random streams, and integers for all copies of all structures: what is bound to each thread takes memory."""
+
+
+def _too_many(what: str, number: int, most: int) -> InputError:
+    return InputError(f"{number} {what}; the engines have room for {most}", key="load")
+
+
+class Assembly:
+    """Puts the tables of one replication together."""
+
+    def __init__(self, scenario: Scenario, seed: int | str):
+        self.scenario, self.seed = scenario, seed
+        self.machine, self.system = scenario.machine, scenario.system
+        self.clock = self.machine.clock_ghz
+        self.where = Placement(scenario)
+        self.code = Code()
+        self.starts: dict[tuple, int] = {}
+
+    def tables(self) -> tb.Tables:
+        """The tables of the replication."""
+        threads = self.where.threads()
+        sources = len(threads) + 2 * self.scenario.cores
+        if sources > MAX_SOURCES:
+            raise _too_many("threads (the kernel's own included), inboxes and timers", sources, MAX_SOURCES)
+        for thread in threads:
+            if thread.body not in self.starts:
+                self.starts[thread.body] = self.code.here
+                Body(self, thread.program, thread.domain == tb.OUTSIDE).lower()
+        if len(threads) * len(self.code.purposes) > MAX_STREAMS:
+            raise _too_many("random streams", len(threads) * len(self.code.purposes), MAX_STREAMS)
+        code, topology, coherence = self.code, self.machine.topology, self.machine.coherence
+        objects, bind = self._bind(threads)
+        sockets = np.arange(self.scenario.cores, dtype=np.int64) // topology.cores_per_socket
+        n = topology.sockets
+        distance = np.array(
+            [[topology.distance(a, b) + tb.SAME_SOCKET for b in range(n)] for a in range(n)], np.int64
+        )
+        rows = [coherence.same_socket, coherence.one_hop, coherence.two_hops or coherence.one_hop]
+        latency = np.array(
+            [[self._own(u) for u in ("load", "store", "atomic")]]
+            + [[getattr(row, u).ticks(self.clock) for u in ("load", "store", "atomic")] for row in rows],
+            np.int64,
+        )
+        streams = np.array(
+            [[draws.stream(self.seed, purpose, t.name) for purpose in code.purposes] or [0] for t in threads],
+            np.int64,
+        )
+        return tb.Tables(
+            ops=np.array(code.rows, np.int64),
+            reals=np.array(code.reals),
+            tasks=[self._task_row(t) for t in threads],
+            domains=[self._domain(p) for p in range(self.where.parts)],
+            objects=objects,
+            symbols=list(code.symbols) or ["none"],
+            bind=bind,
+            streams=streams,
+            registers=max(1, code.registers),
+            sockets=sockets,
+            distance=distance,
+            latency=latency,
+            read_occupancy=coherence.read_occupancy.ticks(self.clock),
+            write_occupancy=coherence.write_occupancy.ticks(self.clock),
+            interrupt_deliver=self.machine.interrupt.deliver.ticks(self.clock),
+            series=code.series,
+            labels=code.labels,
+        )
+
+    def _own(self, use: str) -> int:
+        return getattr(self.machine.coherence, f"own_{use}").ticks(self.clock)
+
+    def _uniform(self, purpose: str, entity, span_ns: float) -> int:
+        """A keyed start time, uniform on 0 .. span."""
+        word = draws.mix(draws.stream(self.seed, purpose, entity))
+        return int(draws.unit(word) * span_ns * TICKS_PER_NS)
+
+    def _task_row(self, thread: Thread) -> tb.TaskRow:
+        span = thread.period_ns or time_ns(self.scenario.stagger)
+        return tb.TaskRow(
+            name=thread.name,
+            start=self.starts[thread.body],
+            address_space=thread.process,
+            domain=thread.domain,
+            home=thread.home,
+            pinned=thread.pinned,
+            begins=self._uniform("start", thread.name, span),
+        )
+
+    def _domain(self, partition: int) -> tb.Domain:
+        knobs = self.system.kernel.scheduler
+        factor = 1 + math.floor(math.log2(min(self.where.cpus, 8)))
+        prices = {name: getattr(knobs, name).ticks(self.clock) for name in type(knobs).model_fields}
+        for name in ("latency", "min_granularity", "wakeup_granularity"):
+            prices[name] *= factor
+        for name in prices:
+            prices[name] += ticks(self.system.surcharge_ns(f"scheduler.{name}", self.clock))
+        phase = self._uniform("tick", self.where.instance(partition), knobs.tick_period.ns(self.clock))
+        return tb.Domain(cores=self.where.partition_cores(partition), tick_phase=phase, **prices)
+
+    # --- copies of structures ---------------------------------------------------------------------------
+
+    def _scope_key(self, scope: str, thread: Thread) -> tuple:
+        return {
+            "process": ("process", thread.process),
+            "container": ("container", thread.partition),
+            "instance": ("instance", self.where.instance(thread.partition)),
+            "node": ("instance", self.where.instance(thread.partition)),
+        }.get(scope, ("machine",))
+
+    def _bind(self, threads: list[Thread]) -> tuple[list[tb.ObjectRow], np.ndarray]:
+        """The copies of every symbol, and which of them each thread means."""
+        objects: list[tb.ObjectRow] = []
+        words = 0
+        first: dict[tuple, int] = {}
+        bind = np.full((len(threads), max(1, len(self.code.symbols))), -1, np.int64)
+        for column, (name, (kind, where)) in enumerate(self.code.symbols.items()):
+            scope, copies = where.split("/")
+            many = {"one": 1, "core": self.scenario.cores, "socket": self.machine.topology.sockets}.get(copies)
+            many = int(copies) if many is None else many
+            cores = self.scenario.cores
+            size = 16 + {tb.COUNTER: cores, tb.QUEUE: 4096, tb.LINE: cores // 63}.get(kind, 0)
+            for row, thread in enumerate(threads):
+                if thread.process == KERNEL_THREAD:
+                    continue
+                key = (name, *self._scope_key(scope, thread))
+                if key not in first:
+                    first[key] = len(objects)
+                    words += many * size
+                    if words > MAX_WORDS:
+                        raise _too_many(f"words for the copies of {name} and others", words, MAX_WORDS)
+                    label = ".".join(str(part) for part in key)
+                    for copy in range(many):
+                        entity = f"{label}.{copy}"
+                        objects.append(tb.ObjectRow(entity, kind, draws.stream(self.seed, "hand-off", entity)))
+                bind[row, column] = first[key]
+        return objects, bind

@@ -1,0 +1,112 @@
+"""Who runs where: partitions, kernel instances, and the threads of every load."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .. import tables as tb
+from ..descriptions import program as pg
+from ..descriptions.program import Program
+from ..descriptions.scenario import Scenario
+
+KERNEL_THREAD = -1
+"""Process of a thread of the kernel, which has no address space of its own."""
+
+
+@dataclass
+class Thread:
+    """A thread before lowering: which load, process and partition it belongs to."""
+
+    name: str
+    program: Program
+    partition: int
+    process: int
+    domain: int
+    home: int
+    pinned: bool
+    period_ns: float = 0.0
+
+    @property
+    def body(self) -> tuple:
+        """What its code depends on; two loads may run programs of one name with different parameters."""
+        return id(self.program), self.domain == tb.OUTSIDE
+
+
+class Placement:
+    """A scenario's cores divided among partitions and kernels, and its threads put on them.
+
+    Attributes
+    ----------
+    parts, instances : int
+        Partitions (1 on a system without them) and running kernels.
+    cpus : int
+        Cores of one running kernel.
+    """
+
+    def __init__(self, scenario: Scenario):
+        self.scenario, self.machine, self.system = scenario, scenario.machine, scenario.system
+        self.clock = self.machine.clock_ghz
+        how = self.system.partitioning
+        self.parts = scenario.partitions if how.partitioned else 1
+        self.instances = self.parts if how.kernels == "each" else 1
+        self.cpus = scenario.cores // self.instances
+
+    def partition_cores(self, partition: int) -> tuple[int, ...]:
+        """The cores of a partition."""
+        size = self.scenario.cores // self.parts
+        return tuple(range(partition * size, (partition + 1) * size))
+
+    def _spread(self, cores: tuple[int, ...]) -> list[int]:
+        """Cores in the order in which a kernel fills them with new threads: socket by socket in turn."""
+        size = self.machine.topology.cores_per_socket
+        return sorted(cores, key=lambda core: (core % size, core // size))
+
+    def instance(self, partition: int) -> int:
+        """The running kernel that serves a partition."""
+        return partition if self.instances > 1 else 0
+
+    def threads(self) -> list[Thread]:
+        """All threads: those of the loads, then the kernel's own."""
+        threads: list[Thread] = []
+        process = 0
+        for number, load in enumerate(self.scenario.loads):
+            copies = 1 if load.place == "outside" else self.scenario.partitions
+            placed = [0] * self.parts
+            for copy in range(copies):
+                partition = copy if self.parts > 1 else 0
+                cores = self.partition_cores(partition)
+                cores = cores if load.pinned else self._spread(cores)
+                for p in range(load.processes):
+                    for k in range(load.threads):
+                        home = cores[placed[partition] % len(cores)]
+                        placed[partition] += 1
+                        name = f"{load.program.id}.{number}/{copy}.{p}.{k}"
+                        domain = tb.OUTSIDE if load.place == "outside" else partition
+                        threads.append(Thread(name, load.program, partition, process, domain, home, load.pinned))
+                    process += 1
+        threads += self._housekeeping()
+        return threads
+
+    def _housekeeping(self) -> list[Thread]:
+        """The kernel's own periodic work, as threads that wake, work and sleep again."""
+        threads = []
+        for name, work in self.system.background.items():
+            period = work.period.ns(self.clock)
+            program = Program(
+                id=f"kernel/{name}",
+                ops=(
+                    pg.sleep(pg.constant(f"{period} ns"), name="period"),
+                    pg.compute(pg.exponential(f"{work.work.ns(self.clock)} ns"), name="work"),
+                ),
+            )
+            for instance in range(self.instances):
+                cores = range(instance * self.cpus, (instance + 1) * self.cpus)
+                for core in cores if work.per == "core" else cores[:1]:
+                    partition = core // (self.scenario.cores // self.parts)
+                    threads.append(
+                        Thread(
+                            f"kernel/{name}/{core}", program, partition, KERNEL_THREAD, partition, core,
+                            work.per == "core", period,
+                        )
+                    )
+        return threads
