@@ -177,7 +177,8 @@ def simulate(file, changes, as_json, engine, seed, replications, jobs) -> None:
     click.echo(f"{'latency':24}{'statistic':>10}{'us':>12}   95 % interval")
     for row in table.itertuples():
         click.echo(
-            f"{row.series:24}{row.statistic:>10}{row.value_us:12.4g}   [{row.low_us:.4g}, {row.high_us:.4g}]"
+            f"{row.series:24}{row.statistic:>10}{row.value_us:12.4g}   "
+            + (f"[{row.low_us:.4g}, {row.high_us:.4g}]" if row.n > 1 else "none: one replication")
         )
 
 
