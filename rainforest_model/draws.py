@@ -68,6 +68,17 @@ def unit(word):
 @compiled
 def exponential(word):
     """A standard exponential value from one word of a stream."""
+    layer = word & 255
+    magnitude = (word >> 12) & 0xFFFFFFFFFFFFF
+    # All but one word in fifty: short enough to be inlined, as the rest is a function of its own.
+    if magnitude < _KE[layer]:
+        return magnitude * _WE[layer]
+    return _exponential_at_edge(word)
+
+
+@compiled
+def _exponential_at_edge(word):
+    """As `exponential`, from any word."""
     while True:
         layer = word & 255
         magnitude = (word >> 12) & 0xFFFFFFFFFFFFF
@@ -85,6 +96,17 @@ def exponential(word):
 @compiled
 def normal(word):
     """A standard normal value from one word of a stream."""
+    layer = word & 255
+    magnitude = (word >> 12) & 0xFFFFFFFFFFFFF
+    if magnitude < _KN[layer]:
+        x = magnitude * _WN[layer]
+        return -x if (word >> 8) & 1 else x
+    return _normal_at_edge(word)
+
+
+@compiled
+def _normal_at_edge(word):
+    """As `normal`, from any word."""
     while True:
         layer = word & 255
         negative = (word >> 8) & 1

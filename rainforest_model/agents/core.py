@@ -147,8 +147,7 @@ class Core(mesa.Agent):
         if busiest is None:
             return None
         task = busiest.take([task for task in busiest.run_queue if not task.pinned])
-        if task is not None:
-            task.vruntime += self.min_vruntime - busiest.min_vruntime
+        task.vruntime += self.min_vruntime - busiest.min_vruntime
         return task
 
     # --- making room --------------------------------------------------------------------------------------

@@ -89,6 +89,8 @@ class Inbox:
         self.arrivals.remove(entry)
         shootdown, core = entry[2], self.core
         core.steal(shootdown.until_answer + shootdown.after_answer)
+        if core.idle:
+            core.loaded = None  # lazy TLB mode: an idle core stops listening to what it no longer runs
         sender, home = shootdown.sender, shootdown.sender.core
         links = core.model.interconnect
         answer = core.stolen_until - shootdown.after_answer + links.transfer(core, home, LOAD)

@@ -46,9 +46,9 @@ class SubOS(mesa.Agent):
         return (near or idle or [last])[0]
 
     def busiest_core(self) -> Core | None:
-        """The core with the longest run queue (ties: the first); None if nobody waits anywhere."""
-        busiest = max(self.cores, key=lambda core: len(core.run_queue), default=None)
-        return busiest if busiest is not None and busiest.run_queue else None
+        """The core with the longest run queue that holds a task which may move (ties: the first); None if none does."""
+        holding = [core for core in self.cores if any(not task.pinned for task in core.run_queue)]
+        return max(holding, key=lambda core: len(core.run_queue), default=None)
 
     @property
     def roaming(self) -> bool:

@@ -66,6 +66,8 @@ class CompiledEngine:
 
     def run(self, until: int, on_slice=None) -> StopReason:
         """Go on until the tick `until`; `on_slice` is called with the time now and then."""
+        if self._a[arena.STATUS] != arena.FINE:
+            return _REASONS[int(self._a[arena.STATUS])]
         while not loop.run(self._a, self._tree, self._f, self._hist, until, SLICE_EVENTS):
             status = int(self._a[arena.STATUS])
             if status != arena.FINE:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..compiled import compiled
 from .arena import (
     ACK_TIME, ACKS, ACTING, AFTER_ANSWER, C_DOMAIN, C_INDEX, CORE, CURRENT, D_LATENCY, D_MIN_GRAN, D_TICK, D_TICK_COST, DEFERRED,
-    HANDLER, INBOX, INBOX_COUNT, INBOX_SLOT, IRQ_OFF, IRQ_UNTIL, PICKED, QUEUED, RUNNING, SHARED_ACK, SLOT, STATE,
+    HANDLER, INBOX, INBOX_COUNT, INBOX_SLOT, IRQ_OFF, IRQ_UNTIL, LOADED, PICKED, QUEUED, RUNNING, SHARED_ACK, SLOT, STATE,
     TICK_PENDING, TICK_SLOT, WRITE_OCC,
 )
 from .coherence import LOAD, transfer
@@ -59,6 +59,9 @@ def _handle(a, tree, c, i, now):
     a[entry], a[entry + 1] = a[last], a[last + 1]
     a[c + INBOX_COUNT] -= 1
     steal(a, tree, c, now, a[sender + HANDLER] + a[sender + AFTER_ANSWER])
+    if a[c + CURRENT] < 0:
+        # An idle core stops listening to an address space that it no longer runs (lazy TLB mode).
+        a[c + LOADED] = -1
     home = a[sender + CORE]
     answer = a[c + IRQ_UNTIL] - a[sender + AFTER_ANSWER] + transfer(a, c, home, LOAD)
     if a[sender + SHARED_ACK]:

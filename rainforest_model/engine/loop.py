@@ -240,10 +240,11 @@ def _advance(a, tree, f, hist, t, now):
     c = a[t + CORE]
     a[ACTING] = t
     ticks = 0
+    i = a[t + PC]
     for _ in range(MAX_INSTANT_OPS):
-        i = a[t + PC]
         code = a[i]
-        a[t + PC] = i + OP_WIDTH
+        following = i + OP_WIDTH
+        a[t + PC] = following
         if code == op.DRAW_COMPUTE:
             ticks = duration(a[i + 1], f[a[i + 2]], f[a[i + 3]], _word(a, t, a[i + 4]))
         elif code == op.COMPUTE:
@@ -270,13 +271,15 @@ def _advance(a, tree, f, hist, t, now):
                     break
         elif code == op.MEASURE_BEGIN:
             a[t + T0] = now
+            i = following
             continue
         elif code == op.MEASURE_END:
             if a[t + T0] >= a[WARMUP]:
                 _record(a, f, hist, a[i + 1], now - a[t + T0])
+            i = following
             continue
         elif code == op.JUMP:
-            a[t + PC] = a[i + 1]
+            i = a[i + 1]
             continue
         elif code == op.ENTER_KERNEL:
             a[t + NO_PREEMPT] += 1
@@ -286,20 +289,21 @@ def _advance(a, tree, f, hist, t, now):
             ticks = a[i + 1]
         elif code == op.SET:
             a[a[t + REGS] + a[i + 1]] = a[i + 2]
+            i = following
             continue
         elif code == op.LOOP:
             register = a[t + REGS] + a[i + 1]
             a[register] -= 1
-            if a[register] > 0:
-                a[t + PC] = a[i + 2]
+            i = a[i + 2] if a[register] > 0 else following
             continue
         elif code == op.EVERY:
             register = a[t + REGS] + a[i + 1]
             a[register] += 1
             if a[register] >= a[i + 2]:
                 a[register] = 0
+                i = following
             else:
-                a[t + PC] = a[i + 3]
+                i = a[i + 3]
             continue
         elif code == op.SLEEP:
             ticks = duration(a[i + 1], f[a[i + 2]], f[a[i + 3]], _word(a, t, a[i + 4]))
@@ -316,6 +320,8 @@ def _advance(a, tree, f, hist, t, now):
             ticks = _rest(a, tree, code, i, t, now)
         if ticks != 0 or (a[c + RESCHED] and a[t + NO_PREEMPT] == 0):
             break
+        # The operation may have sent its task elsewhere; those that go on above know where themselves.
+        i = a[t + PC]
     else:
         ticks = _stop(a, t, LIVELOCK)
     a[ACTING] = -1

@@ -71,6 +71,17 @@ def dispatch(a, tree, c, t, now, extra):
 
 
 @compiled
+def _has_movable(a, c):
+    """Whether a task that may move waits in the run queue of `c`."""
+    t = a[c + QUEUE_HEAD]
+    while t >= 0:
+        if not a[t + PINNED]:
+            return True
+        t = a[t + NEXT]
+    return False
+
+
+@compiled
 def pick_next(a, tree, c, now):
     """Core `c` has lost its task: run the next of its queue, else steal one, else go idle."""
     t = take(a, c, False) if a[c + QUEUED] else -1
@@ -79,12 +90,11 @@ def pick_next(a, tree, c, now):
         busiest, most = -1, 0
         for i in range(a[d + D_SIZE]):
             other = a[d + D_CORES + i]
-            if a[other + QUEUED] > most:
+            if a[other + QUEUED] > most and _has_movable(a, other):
                 busiest, most = other, a[other + QUEUED]
         if busiest >= 0:
             t = take(a, busiest, True)
-            if t >= 0:
-                a[t + VRUNTIME] += a[c + MIN_VRUNTIME] - a[busiest + MIN_VRUNTIME]
+            a[t + VRUNTIME] += a[c + MIN_VRUNTIME] - a[busiest + MIN_VRUNTIME]
     if t >= 0:
         dispatch(a, tree, c, t, now, 0)
     else:

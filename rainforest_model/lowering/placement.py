@@ -69,9 +69,9 @@ class Placement:
         """All threads: those of the loads, then the kernel's own."""
         threads: list[Thread] = []
         process = 0
+        placed = [0] * self.parts
         for number, load in enumerate(self.scenario.loads):
             copies = 1 if load.place == "outside" else self.scenario.partitions
-            placed = [0] * self.parts
             for copy in range(copies):
                 partition = copy if self.parts > 1 else 0
                 cores = self.partition_cores(partition)
@@ -79,7 +79,7 @@ class Placement:
                 for p in range(load.processes):
                     for k in range(load.threads):
                         home = cores[placed[partition] % len(cores)]
-                        placed[partition] += 1
+                        placed[partition] += load.place != "outside"
                         name = f"{load.program.id}.{number}/{copy}.{p}.{k}"
                         domain = tb.OUTSIDE if load.place == "outside" else partition
                         threads.append(Thread(name, load.program, partition, process, domain, home, load.pinned))
