@@ -175,20 +175,24 @@ def _simpy(model: str, n: int, operations: int, seed: int) -> Repeat:
 
     env, latencies = simpy.Environment(), []
     (simpy_closed_lock if model == CLOSED else simpy_open_queue)(env, n, random.Random(seed), latencies)
-    return _stepped(env.step, latencies, operations)
+    return _timed(env.step, lambda span: env.run(until=env.now + span), latencies, model, operations)
 
 
-def _stepped(step: Callable[[], None], latencies: list[float], operations: int) -> Repeat:
-    """Time an engine event by event, as its own loop does, after a tenth of the operations as a warm-up."""
+def _timed(
+    step: Callable[[], None], run_for: Callable[[float], None], latencies: list[float], model: str, operations: int
+) -> Repeat:
+    """Count the events of a tenth of the operations one by one, as a warm-up; then time the engine's own loop."""
+    events = 0
     while len(latencies) < operations // 10:
         step()
-    latencies.clear()
-    events, began = 0, time.perf_counter()
-    while len(latencies) < operations:
-        step()
         events += 1
+    events_per_operation = events / len(latencies)
+    latencies.clear()
+    began = time.perf_counter()
+    run_for(to_us(_span(model, operations)))
     seconds = time.perf_counter() - began
-    return Repeat(seconds, events, operations, float(np.mean(latencies)), float(np.quantile(latencies, 0.99)))
+    mean, p99 = float(np.mean(latencies)), float(np.quantile(latencies, 0.99))
+    return Repeat(seconds, round(len(latencies) * events_per_operation), len(latencies), mean, p99)
 
 
 # --- the models in Mesa --------------------------------------------------------------------------------------
@@ -278,7 +282,7 @@ def _mesa(model: str, n: int, operations: int, seed: int) -> Repeat:
     simulator, latencies = DEVSimulator(), []
     # An event holds its agent weakly, so somebody must hold the model.
     alive = (mesa_closed_lock if model == CLOSED else mesa_open_queue)(simulator, n, seed, latencies)
-    measured = _stepped(simulator.run_next_event, latencies, operations)
+    measured = _timed(simulator.run_next_event, simulator.run_for, latencies, model, operations)
     del alive
     return measured
 
@@ -286,7 +290,7 @@ def _mesa(model: str, n: int, operations: int, seed: int) -> Repeat:
 # --- the measurement -----------------------------------------------------------------------------------------
 
 
-def run(repeats: int = 5, operations: int = 30_000) -> list[BenchRow]:
+def run(repeats: int = 5, operations: int = 40_000) -> list[BenchRow]:
     """Measure all engines on all models.
 
     Parameters
@@ -294,7 +298,7 @@ def run(repeats: int = 5, operations: int = 30_000) -> list[BenchRow]:
     repeats : int
         Timed runs of each; they take turns, so that a slow minute of the machine meets all.
     operations : int
-        Of a SimPy or Mesa run; a compiled one completes 40 times as many, and one of the agents a fifth.
+        Of a SimPy or Mesa run; a compiled one completes 40 times as many, and one of the agents half.
 
     Returns
     -------
@@ -318,7 +322,7 @@ def run(repeats: int = 5, operations: int = 30_000) -> list[BenchRow]:
             (model, SIMPY, n, _simpy, operations),
             (model, MESA, n, _mesa, operations),
         ]
-    cases.insert(1, (CLOSED, AGENTS, 12, agents, operations // 5))
+    cases.insert(1, (CLOSED, AGENTS, 12, agents, operations // 2))
     cases += [(CLOSED, COMPILED, n, compiled, 40 * operations) for n in (128, 1024)]
     compiled(CLOSED, 2, 100, 1)  # compile, or load what is compiled
     measured: dict[tuple, list[Repeat]] = {case[:3]: [] for case in cases}
