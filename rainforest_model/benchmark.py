@@ -311,7 +311,7 @@ def run(repeats: int = 5, operations: int = 40_000) -> list[BenchRow]:
         If SimPy is not installed.
     """
     try:
-        import simpy  # noqa: F401
+        import simpy
     except ImportError:
         raise InputError("SimPy is not installed: pip install 'rainforest-model[bench]'", key="bench") from None
     compiled, agents = partial(_ours, CompiledEngine), partial(_ours, _agents)

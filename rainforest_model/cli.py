@@ -91,6 +91,7 @@ def list_command() -> None:
 @click.option("--check", "checking", is_flag=True, help="Recompute and compare with the saved results; write nothing.")
 def reproduce(ids, quality, engine, seed, jobs, checking) -> None:
     """Regenerate figures and tables (all, or those with these IDS), and judge the claims."""
+    from . import gallery
     from . import reproduce as rp
     from .experiments import experiment
     from .experiments.common import Options
@@ -118,6 +119,8 @@ def reproduce(ids, quality, engine, seed, jobs, checking) -> None:
     if differing:
         _fail(f"{differing} of {len(names)} experiments differ from the saved results", 1)
     if not checking:
+        if quality == "quick":
+            click.echo(f"gallery: {os.path.relpath(gallery.write())}")
         rows = rp.verdicts(quality)
         judged = [row for row in rows if row.verdict != "not modelled"]
         click.echo(f"\n{verdict_table(judged)}")

@@ -15,7 +15,7 @@ class StopReason(Enum):
     LIVELOCK = "does not let time pass: its operations cost nothing"
     QUEUE_FULL = "found its queue full: more requests arrive than are served"
     NOT_HELD = "releases a lock that it does not hold"
-    DEADLOCK = "waits for ever, as all others do"
+    DEADLOCK = "waits for ever, as all the others do"
     TRACE_FULL = "filled the trace"
 
 

@@ -9,7 +9,17 @@ from __future__ import annotations
 from .descriptions.machine import Coherence, Interrupt, Machine, Memory, Tlb, Topology, Transfer
 from .descriptions.parameter import Parameter
 from .descriptions.program import (
-    compute, constant, exponential, lock, lognormal, measure, program, receive, send, sleep, unlock,
+    compute,
+    constant,
+    exponential,
+    lock,
+    lognormal,
+    measure,
+    program,
+    receive,
+    send,
+    sleep,
+    unlock,
 )
 from .descriptions.scenario import Load, Scenario
 from .descriptions.structure import Structure

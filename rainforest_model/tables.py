@@ -21,6 +21,9 @@ LOAD, STORE, ATOMIC = range(3)
 # Rows of Tables.latency: the running core owns it; same socket; one hop; two hops.
 OWN, SAME_SOCKET, ONE_HOP, TWO_HOPS = range(4)
 
+KERNEL_THREAD = -1
+"""Address space of a thread of the kernel, which has none of its own."""
+
 OUTSIDE = -1
 """Domain of a task that runs on no core of the machine (a client)."""
 

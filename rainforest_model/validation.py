@@ -16,10 +16,20 @@ from typing import NamedTuple
 
 import numpy as np
 
-from . import histogram, opcodes as op, tables as tb, theory
+from . import histogram, theory
+from . import opcodes as op
+from . import tables as tb
 from .descriptions import load
 from .descriptions.program import (
-    Program, compute, constant, exponential, lock, measure, program, time_ns, unlock,
+    Program,
+    compute,
+    constant,
+    exponential,
+    lock,
+    measure,
+    program,
+    time_ns,
+    unlock,
 )
 from .descriptions.scenario import Load, Scenario
 from .descriptions.structure import Structure
@@ -653,7 +663,8 @@ def line(result: CheckResult) -> str:
     if math.isnan(result.value):
         return f"{head}{result.note}"
     width = result.high - result.low
-    digits = min(4, max(1, 1 - math.floor(math.log10(width)))) if width > 0 else 3
+    room = 5 - len(f"{abs(result.value):.0f}")
+    digits = max(0, min(room, 1 - math.floor(math.log10(width)) if width > 0 else 3))
     expected, value, low, high = (
         f"{number:.{digits}f}" for number in (result.expected, result.value, result.low, result.high)
     )

@@ -15,7 +15,7 @@ from rainforest_model.engine import loop
 from rainforest_model.engine.door import CompiledEngine
 from rainforest_model.lowering import lower
 from rainforest_model.outcome import StopReason
-from rainforest_model.random_scenarios import Lot
+from rainforest_model.random_scenarios import Lot, number
 from rainforest_model.reference import bare_system, closed_lock, ideal_machine, open_queue
 from rainforest_model.tables import Tables
 from rainforest_model.workloads import workloads

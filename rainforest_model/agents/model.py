@@ -24,6 +24,7 @@ from .latencies import Latencies
 from .lock import Lock, Mutex, QueueLock, RwSemaphore, TicketLock
 from .operations import decode
 from .queue import RequestQueue
+from .states import State
 from .subos import SubOS
 from .task import Stopped, Task
 
@@ -183,7 +184,12 @@ class MachineModel(mesa.Model):
             return self._stopped.reason
         self.now = until
         self.running = self.events.first() is not None
-        return StopReason.REACHED if self.running else StopReason.DEADLOCK
+        return StopReason.DEADLOCK if self._all_wait() else StopReason.REACHED
+
+    def _all_wait(self) -> bool:
+        """Whether every thread of a program spins or sleeps, so that none is left to let another go on."""
+        programs = [task for task in self.tasks if task.address_space is not None]
+        return all(task.state in (State.SPINNING, State.ASLEEP) for task in programs)
 
     def next_event(self) -> Event | None:
         """Let the next event happen and return it; None if nothing will ever happen again.
@@ -260,9 +266,9 @@ class MachineModel(mesa.Model):
     # --- results ------------------------------------------------------------------------------------------
 
     def culprit(self) -> str:
-        """Name of the task that stopped the run."""
+        """Name of the task that stopped the run; in a deadlock, of the first of all."""
         task = self._stopped.task if self._stopped else None
-        return task.name if task else "none"
+        return (task or self.tasks[0]).name
 
     def outcome(self) -> Outcome:
         """What has been recorded so far."""

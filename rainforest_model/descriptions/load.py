@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import TypeVar
 
@@ -61,7 +61,7 @@ def _shipped(model: type[_Model]) -> dict[str, Path]:
     return {path.stem: path for path in sorted(data_path(_FOLDERS[model]).glob("*.toml"))}
 
 
-@lru_cache(maxsize=None)
+@cache
 def _load(model: type[_Model], path: Path) -> _Model:
     return validated(model, read_toml(path), path)
 

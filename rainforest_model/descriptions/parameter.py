@@ -96,7 +96,7 @@ class Parameter(Description):
             raise ValueError(f"value {self.value:g} lies outside its range [{low:g}, {high:g}]")
         if low < 0:
             raise ValueError("costs, sizes and rates are not negative")
-        if high > LARGEST or self.unit == "cycles" and high > MOST_CYCLES:
+        if high > LARGEST or (self.unit == "cycles" and high > MOST_CYCLES):
             raise ValueError(f"{high:g} {self.unit} is too large")
         if self.unit in units.DIMENSIONS["time"] - {"cycles"} and self.ns() > LONGEST_NS:
             raise ValueError(f"{self.value:g} {self.unit} is longer than the hour that a simulation may last")

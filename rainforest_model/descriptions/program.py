@@ -202,7 +202,7 @@ class Receive(OnStructure):
 class Block(Op):
     """Base of the operations that hold others."""
 
-    body: tuple["AnyOp", ...] = Field(min_length=1)
+    body: tuple[AnyOp, ...] = Field(min_length=1)
 
 
 class Syscall(Block):
@@ -240,10 +240,7 @@ class Measure(Block):
 
 
 AnyOp = Annotated[
-    Union[
-        Compute, Sleep, Lock, ReadLock, WriteLock, Unlock, Count, Get, Put, Read, Touch, FlushTlb,
-        Send, Receive, Syscall, Fault, Repeat, Every, Measure,
-    ],
+    Compute | Sleep | Lock | ReadLock | WriteLock | Unlock | Count | Get | Put | Read | Touch | FlushTlb | Send | Receive | Syscall | Fault | Repeat | Every | Measure,
     Field(discriminator="do"),
 ]
 for _block in (Block, Syscall, Fault, Repeat, Every, Measure):

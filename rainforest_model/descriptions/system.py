@@ -9,7 +9,6 @@ from pydantic import model_validator
 from .parameter import Description, Name, Parameter, Plain, Time, misfit
 from .structure import Structure
 
-
 SHORTEST_PERIOD_NS = 1000.0
 """Whatever recurs on every core must leave room for something else."""
 

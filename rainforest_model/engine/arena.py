@@ -53,7 +53,7 @@ OP_WIDTH = 8
 READY, RUNNING, SPINNING, ASLEEP, TIMED_SLEEP, ACK_WAIT = range(6)
 
 # --- statuses -----------------------------------------------------------------------------------------
-FINE, LIVELOCK, QUEUE_FULL, NOT_HELD, DEADLOCK, TRACE_FULL = range(6)
+FINE, LIVELOCK, QUEUE_FULL, NOT_HELD, TRACE_FULL = range(5)
 
 NEVER = 2**63 - 1
 SLOT_BITS = 14

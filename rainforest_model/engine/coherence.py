@@ -5,8 +5,21 @@ from __future__ import annotations
 from ..compiled import compiled
 from ..tables import ATOMIC, LOAD, STORE
 from .arena import (
-    C_INDEX, C_SOCKET, DISTANCE, LATENCY, LINE_BUSY, LINE_OWNER, N_SHARERS, READ_OCC, SHARER_WORDS, SHARERS,
-    SOCKETS, VERSION, WRITE_OCC, CORE0, CORE_WIDTH,
+    C_INDEX,
+    C_SOCKET,
+    CORE0,
+    CORE_WIDTH,
+    DISTANCE,
+    LATENCY,
+    LINE_BUSY,
+    LINE_OWNER,
+    N_SHARERS,
+    READ_OCC,
+    SHARER_WORDS,
+    SHARERS,
+    SOCKETS,
+    VERSION,
+    WRITE_OCC,
 )
 
 

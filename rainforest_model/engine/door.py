@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from ..histogram import BUCKETS
-from ..tables import Tables
-from . import arena, loop, tree
 from ..outcome import Outcome, StopReason
+from ..tables import KERNEL_THREAD, Tables
+from . import arena, loop, tree
 
 SLICE_EVENTS = 200_000
 """Events between two turns of Python: some ten milliseconds, so that Ctrl-C and progress work."""
@@ -16,7 +16,6 @@ _REASONS = {
     arena.LIVELOCK: StopReason.LIVELOCK,
     arena.QUEUE_FULL: StopReason.QUEUE_FULL,
     arena.NOT_HELD: StopReason.NOT_HELD,
-    arena.DEADLOCK: StopReason.DEADLOCK,
     arena.TRACE_FULL: StopReason.TRACE_FULL,
 }
 
@@ -74,13 +73,17 @@ class CompiledEngine:
                 return _REASONS[status]
             if on_slice is not None:
                 on_slice(self.now)
-        return StopReason.REACHED
+        return StopReason.DEADLOCK if self._all_wait() else StopReason.REACHED
+
+    def _all_wait(self) -> bool:
+        """Whether every thread of a program spins or sleeps, so that none is left to let another go on."""
+        states = self._a[arena.TASK0 + arena.STATE:][:len(self.tables.tasks) * arena.TASK_WIDTH:arena.TASK_WIDTH]
+        programs = [task.address_space != KERNEL_THREAD for task in self.tables.tasks]
+        return bool(np.isin(states[programs], (arena.SPINNING, arena.ASLEEP)).all())
 
     def culprit(self) -> str:
-        """Name of the task that stopped the run."""
-        offset = int(self._a[arena.CULPRIT])
-        if offset < 0:
-            return "none"
+        """Name of the task that stopped the run; in a deadlock, of the first of all."""
+        offset = max(int(self._a[arena.CULPRIT]), arena.TASK0)
         return self.tables.tasks[(offset - arena.TASK0) // arena.TASK_WIDTH].name
 
     def outcome(self) -> Outcome:

@@ -4,9 +4,35 @@ from __future__ import annotations
 
 from ..compiled import compiled
 from .arena import (
-    ACK_TIME, ACKS, ACTING, AFTER_ANSWER, C_DOMAIN, C_INDEX, CORE, CURRENT, D_LATENCY, D_MIN_GRAN, D_TICK, D_TICK_COST, DEFERRED,
-    HANDLER, INBOX, INBOX_COUNT, INBOX_SLOT, IRQ_OFF, IRQ_UNTIL, LOADED, PICKED, QUEUED, RUNNING, SHARED_ACK, SLOT, STATE,
-    TICK_PENDING, TICK_SLOT, WRITE_OCC,
+    ACK_TIME,
+    ACKS,
+    ACTING,
+    AFTER_ANSWER,
+    C_DOMAIN,
+    C_INDEX,
+    CORE,
+    CURRENT,
+    D_LATENCY,
+    D_MIN_GRAN,
+    D_TICK,
+    D_TICK_COST,
+    DEFERRED,
+    HANDLER,
+    INBOX,
+    INBOX_COUNT,
+    INBOX_SLOT,
+    IRQ_OFF,
+    IRQ_UNTIL,
+    LOADED,
+    PICKED,
+    QUEUED,
+    RUNNING,
+    SHARED_ACK,
+    SLOT,
+    STATE,
+    TICK_PENDING,
+    TICK_SLOT,
+    WRITE_OCC,
 )
 from .coherence import LOAD, transfer
 from .scheduler import want_switch

@@ -8,9 +8,34 @@ from __future__ import annotations
 from ..compiled import compiled
 from ..draws import GOLDEN, below, mix
 from .arena import (
-    ASLEEP, BUSY_UNTIL, C_DOMAIN, CORE, CURRENT, D_WAKEUP, HEAD, IRQ_UNTIL, L_STREAM, LAST, NEXT, OWNER, PC, READ_OCC,
-    READERS, RETRY, ROLE, RUNNING, SLEEP_HEAD, SLEEP_TAIL, SLEEPERS, SLOT, SPINNING, STATE, TAIL, WAITERS, WRITE_OCC,
+    ASLEEP,
+    BUSY_UNTIL,
+    C_DOMAIN,
+    CORE,
+    CURRENT,
+    D_WAKEUP,
+    HEAD,
+    IRQ_UNTIL,
+    L_STREAM,
+    LAST,
+    NEXT,
     OP_WIDTH,
+    OWNER,
+    PC,
+    READ_OCC,
+    READERS,
+    RETRY,
+    ROLE,
+    RUNNING,
+    SLEEP_HEAD,
+    SLEEP_TAIL,
+    SLEEPERS,
+    SLOT,
+    SPINNING,
+    STATE,
+    TAIL,
+    WAITERS,
+    WRITE_OCC,
 )
 from .coherence import ATOMIC, LOAD, STORE, transfer
 from .scheduler import block, wake

@@ -8,12 +8,72 @@ from ..draws import GOLDEN, duration, mix
 from ..histogram import BUCKETS, SUB_BITS
 from . import coherence, locks, scheduler
 from .arena import (
-    ACK_TIME, ACKS, ACTING, AFTER_ANSWER, ASLEEP, ACK_WAIT, BIND, C_INDEX, C_SOCKET, CORE, CORE0, CORE_WIDTH, CORES,
-    CULPRIT, CURRENT, DEADLOCK, DELIVER, EVENTS, FINE, HANDLER, HELD, HORIZON, IDLE_HEAD, IDLE_TAIL, INBOX_SLOT, IRQ_OFF,
-    IRQ_UNTIL, LIVELOCK, LOADED, LOCALS, MOMENTS, NEXT, NO_PREEMPT, NOT_HELD, NOW, OBJECT_WIDTH, OP_WIDTH, OWNER, PC,
-    QUEUE_FULL, QUEUE_SIZE, READERS, REGS, RESCHED, RETRY, RING, RING_COUNT, RING_HEAD, SHARED_ACK, SLOT, SLOT_BITS,
-    SLOT_MASK, SPACE, STATE, STATUS, STEPS, STREAMS, T0, TASK0, TASK_WIDTH, TICK_SLOT, TIMED_SLEEP, TRACE, TRACE_FULL, TRACE_SIZE,
-    TRACED, VERSION, WARMUP,
+    ACK_TIME,
+    ACK_WAIT,
+    ACKS,
+    ACTING,
+    AFTER_ANSWER,
+    ASLEEP,
+    BIND,
+    C_INDEX,
+    C_SOCKET,
+    CORE,
+    CORE0,
+    CORE_WIDTH,
+    CORES,
+    CULPRIT,
+    CURRENT,
+    DELIVER,
+    EVENTS,
+    FINE,
+    HANDLER,
+    HELD,
+    IDLE_HEAD,
+    IDLE_TAIL,
+    INBOX_SLOT,
+    IRQ_OFF,
+    IRQ_UNTIL,
+    LIVELOCK,
+    LOADED,
+    LOCALS,
+    MOMENTS,
+    NEXT,
+    NO_PREEMPT,
+    NOT_HELD,
+    NOW,
+    OBJECT_WIDTH,
+    OP_WIDTH,
+    OWNER,
+    PC,
+    QUEUE_FULL,
+    QUEUE_SIZE,
+    READERS,
+    REGS,
+    RESCHED,
+    RETRY,
+    RING,
+    RING_COUNT,
+    RING_HEAD,
+    SHARED_ACK,
+    SLOT,
+    SLOT_BITS,
+    SLOT_MASK,
+    SPACE,
+    STATE,
+    STATUS,
+    STEPS,
+    STREAMS,
+    T0,
+    TASK0,
+    TASK_WIDTH,
+    TICK_SLOT,
+    TIMED_SLEEP,
+    TRACE,
+    TRACE_FULL,
+    TRACE_SIZE,
+    TRACED,
+    VERSION,
+    WARMUP,
 )
 from .interrupts import interrupt, interrupts_on, on_inbox, on_tick
 from .locks import PARKED
@@ -382,9 +442,6 @@ def _run(a, tree, f, hist, until, budget):
         now = key >> SLOT_BITS
         if now > until:
             a[NOW] = until
-            if now == HORIZON:
-                a[STATUS] = DEADLOCK
-                return False
             return True
         slot = key & SLOT_MASK
         a[STEPS] = a[STEPS] + 1 if now == a[NOW] else 0

@@ -103,9 +103,12 @@ def notes(runs: Mapping[Key, Run], options: Options) -> dict:
     """What a caption says of the runs."""
     n = [len(run.outcomes) for run in runs.values()]
     tight = sum("<=" in run.stopped for run in runs.values())
-    durations = sorted({run.scenario.duration for run in runs.values()})
+    durations: dict[str, list[str]] = {}
+    for run in runs.values():
+        names = durations.setdefault(run.scenario.duration, [])
+        names += [load.program.id for load in run.scenario.loads if load.program.id not in names]
     return {
-        "replications": [min(n), max(n)], "scenarios": len(runs), "tight": tight, "duration": ", ".join(durations),
+        "replications": [min(n), max(n)], "scenarios": len(runs), "tight": tight, "duration": "; ".join(f"{', '.join(names)}: {time}" for time, names in durations.items()),
         "samples": sum(run.samples for run in runs.values()), "engine": options.engine,
         "rule": f"p99 to {100 * options.precision.relative:g} % or {options.precision.cap} replications",
     }
@@ -116,7 +119,7 @@ def caption(notes: Mapping, seed: int) -> str:
     low, high = notes["replications"]
     n = f"{low}" if low == high else f"{low} to {high}"
     return (
-        f"{n} replications of {notes['duration']} for each curve ({notes['samples']:,} calls in all); {notes['rule']}: "
+        f"{n} replications ({notes['duration']}) for each curve, {notes['samples']:,} calls in all; {notes['rule']}: "
         f"{notes['tight']} of {notes['scenarios']} were tight. Common random numbers, seed {seed}."
     )
 

@@ -63,11 +63,11 @@ def figure(results: Results):
                     curve.latency_us, curve.probability, where="post", label=f"({cores}, {processes})",
                     **plots.line(index),
                 )
-            plots.log_axis(ax, 1.8, 16)
+            plots.log_axis(ax, 1.8, 30)
             ax.set_xlabel("latency of map and unmap (us)")
             ax.set_title(f"{cores} cores")
             plots.nines(ax)
-            ax.legend(title="(cores, processes)", title_fontsize=7, loc="lower right")
+            ax.legend(title="(cores, processes)", title_fontsize=7, loc="center right", bbox_to_anchor=(1.03, 0.32))
         for ax in axes[0][1:]:
             ax.set_ylabel("")
     return fig

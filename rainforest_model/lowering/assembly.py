@@ -6,13 +6,14 @@ import math
 
 import numpy as np
 
-from .. import draws, tables as tb
+from .. import draws
+from .. import tables as tb
 from ..descriptions.program import time_ns
 from ..descriptions.scenario import Scenario
 from ..errors import InputError
 from ..units import TICKS_PER_NS
 from .code import Code, ticks
-from .placement import KERNEL_THREAD, Placement, Thread
+from .placement import Placement, Thread
 from .verbs import Body
 
 MAX_SOURCES = 2**14
@@ -140,7 +141,7 @@ class Assembly:
             cores = self.scenario.cores
             size = 16 + {tb.COUNTER: cores, tb.QUEUE: 4096, tb.LINE: cores // 63}.get(kind, 0)
             for row, thread in enumerate(threads):
-                if thread.process == KERNEL_THREAD:
+                if thread.process == tb.KERNEL_THREAD:
                     continue
                 key = (name, *self._scope_key(scope, thread))
                 if key not in first:

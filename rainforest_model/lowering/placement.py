@@ -9,9 +9,6 @@ from ..descriptions import program as pg
 from ..descriptions.program import Program
 from ..descriptions.scenario import Scenario
 
-KERNEL_THREAD = -1
-"""Process of a thread of the kernel, which has no address space of its own."""
-
 
 @dataclass
 class Thread:
@@ -105,7 +102,7 @@ class Placement:
                     partition = core // (self.scenario.cores // self.parts)
                     threads.append(
                         Thread(
-                            f"kernel/{name}/{core}", program, partition, KERNEL_THREAD, partition, core,
+                            f"kernel/{name}/{core}", program, partition, tb.KERNEL_THREAD, partition, core,
                             work.per == "core", period,
                         )
                     )

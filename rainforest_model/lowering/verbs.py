@@ -7,7 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .. import opcodes as op, tables as tb
+from .. import opcodes as op
+from .. import tables as tb
 from ..descriptions import program as pg
 from ..descriptions.expression import whole
 from ..descriptions.near import hint

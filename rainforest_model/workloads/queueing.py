@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 from ..descriptions.program import (
-    compute, exponential, lock, lognormal, measure, program, receive, send, sleep, unlock,
+    compute,
+    exponential,
+    lock,
+    lognormal,
+    measure,
+    program,
+    receive,
+    send,
+    sleep,
+    unlock,
 )
 
 closed_lock = program(

@@ -3,8 +3,20 @@
 from __future__ import annotations
 
 from ..descriptions.program import (
-    compute, count, every, fault, flush_tlb, lock, measure, program, read_lock, repeat, syscall,
-    touch, unlock, write_lock,
+    compute,
+    count,
+    every,
+    fault,
+    flush_tlb,
+    lock,
+    measure,
+    program,
+    read_lock,
+    repeat,
+    syscall,
+    touch,
+    unlock,
+    write_lock,
 )
 
 _SOURCE = "will-it-scale@75f66e4, tests/{}"
