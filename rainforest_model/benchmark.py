@@ -12,6 +12,7 @@ All record every latency.  An event is one pop of the engine's event queue.
 
 from __future__ import annotations
 
+import importlib
 import math
 import random
 import time
@@ -311,7 +312,7 @@ def run(repeats: int = 5, operations: int = 40_000) -> list[BenchRow]:
         If SimPy is not installed.
     """
     try:
-        import simpy
+        importlib.import_module("simpy")
     except ImportError:
         raise InputError("SimPy is not installed: pip install 'rainforest-model[bench]'", key="bench") from None
     compiled, agents = partial(_ours, CompiledEngine), partial(_ours, _agents)

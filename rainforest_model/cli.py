@@ -202,7 +202,7 @@ def validate(quality, jobs) -> None:
 
 
 @cli.command()
-@click.option("--json", "as_json", is_flag=True, help="A list of {model, engine, n, events_per_s, ops_per_s, mean, p99}.")
+@click.option("--json", "as_json", is_flag=True, help="A list of rows with events and operations per second.")
 def bench(as_json) -> None:
     """Measure the compiled engine beside SimPy and Mesa's event simulator."""
     from dataclasses import asdict

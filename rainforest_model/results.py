@@ -75,8 +75,8 @@ def write_whole(path: Path, content: bytes) -> None:
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)
-        os.chmod(name, 0o644)
-        os.replace(name, path)
+        os.chmod(name, 0o644)  # noqa: PTH101 - tests interrupt it
+        os.replace(name, path)  # noqa: PTH105 - likewise
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
@@ -171,5 +171,5 @@ def differences(old: Results, new: Results, tolerance: float = 1e-6) -> list[str
                 off = (x.astype(str) != y.astype(str)).to_numpy()
             if off.any():
                 row = int(np.argmax(off))
-                found.append(f"{name}.{column}: {int(off.sum())} of {len(a)} rows, e.g. row {row}: {x[row]} -> {y[row]}")
+                found.append(f"{name}.{column}: {off.sum()} of {len(a)} rows, e.g. row {row}: {x[row]} -> {y[row]}")
     return found

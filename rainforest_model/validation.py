@@ -11,7 +11,8 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
+from threading import Lock
 from typing import NamedTuple
 
 import numpy as np
@@ -20,17 +21,7 @@ from . import histogram, theory
 from . import opcodes as op
 from . import tables as tb
 from .descriptions import load
-from .descriptions.program import (
-    Program,
-    compute,
-    constant,
-    exponential,
-    lock,
-    measure,
-    program,
-    time_ns,
-    unlock,
-)
+from .descriptions import program as pg
 from .descriptions.scenario import Load, Scenario
 from .descriptions.structure import Structure
 from .descriptions.system import System
@@ -188,7 +179,7 @@ def window(scenario: Scenario, replication: int, stretch: int = 1) -> Window:
 
 
 def _ticks(time: str) -> int:
-    return round(time_ns(time) * TICKS_PER_NS)
+    return round(pg.time_ns(time) * TICKS_PER_NS)
 
 
 def _outcome_at(engine, tick: int) -> Outcome:
@@ -204,7 +195,20 @@ Windows = Callable[[Effort], list[Window]]
 
 def _windows(scenario: Scenario) -> Windows:
     """All replications of a scenario; several checks may look at the same ones."""
-    return cache(lambda effort: [window(scenario, i, effort.stretch) for i in range(effort.replications)])
+    return _once(lambda effort: [window(scenario, i, effort.stretch) for i in range(effort.replications)])
+
+
+def _once(function: Callable[[Effort], list]) -> Callable[[Effort], list]:
+    """Remember results, and let checks that ask at the same time wait for the first."""
+    found, turn = {}, Lock()
+
+    def remembered(effort: Effort) -> list:
+        with turn:
+            if effort not in found:
+                found[effort] = function(effort)
+        return found[effort]
+
+    return remembered
 
 
 # --- closed forms --------------------------------------------------------------------------------------------
@@ -305,18 +309,18 @@ def _closed_loop(windows: Windows, effort: Effort) -> Finding:
     return _inside(12.0, [w.throughput * (w.response + 2.0) for w in windows(effort)], "")
 
 
-@cache
-def _ratios_watched(stretch: int) -> list[tuple[float, float]]:
+@_once
+def _ratios_watched(effort: Effort) -> list[tuple[float, float]]:
     """What is seen of a lock over what a law makes of its counts: number at it, share of time that it is held.
 
     The twin is stopped every 0.2 us to look at the lock; throughput and response come from its counts.
     """
     from .agents.model import MachineModel
 
-    hold, begin, interval, looks = 0.3, _ticks("0.2 ms"), _ticks("0.2 us"), 15_000 * stretch
-    loop = program(
-        "watched", compute(exponential("2 us"), name="think"),
-        measure("response", lock("lock"), compute(constant(f"{hold} us"), name="hold"), unlock("lock")),
+    hold, begin, interval, looks = 0.3, _ticks("0.2 ms"), _ticks("0.2 us"), 15_000 * effort.stretch
+    section = pg.lock("lock"), pg.compute(pg.constant(f"{hold} us"), name="hold"), pg.unlock("lock")
+    loop = pg.program(
+        "watched", pg.compute(pg.exponential("2 us"), name="think"), pg.measure("response", *section)
     )
     scenario = closed_lock(12, transfer_ns=0).model_copy(
         update={"loads": (Load(program=loop, threads=12, pinned=True),)}
@@ -341,13 +345,13 @@ def _ratios_watched(stretch: int) -> list[tuple[float, float]]:
 
 def _watched(what: str, effort: Effort) -> Finding:
     column = ("number", "held").index(what)
-    return _inside(1.0, [ratio[column] for ratio in _ratios_watched(effort.stretch)], "")
+    return _inside(1.0, [ratio[column] for ratio in _ratios_watched(effort)], "")
 
 
 # --- limits --------------------------------------------------------------------------------------------------
 
 
-def _real_workloads() -> dict[str, Program]:
+def _real_workloads() -> dict[str, pg.Program]:
     """The shipped programs that need nothing but a system."""
     structures = load.system("linux-2.6.32").structures
     return {

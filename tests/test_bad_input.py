@@ -479,7 +479,8 @@ def test_keys_are_written_as_toml_writes_them():
 def test_what_passes_but_cannot_run_is_told_too(tmp_path):
     path = scenario_file(tmp_path)
     idle = load_scenario(path, {"load.0.program.ops": f"[{on('receive', 'nobody sends')}, {PAUSE}]"})
-    assert idle.simulate(replications=1).samples == 0
+    with pytest.raises(SimulationError, match="waits for ever"):
+        idle.simulate(replications=1)
     flood = f"[{on('send', 'requests')}, {timed('compute', 'mean = ' + repr('10 ns'))}]"
     with pytest.raises(SimulationError, match="queue full"):
         load_scenario(path, {"load.0.program.ops": flood}).simulate(replications=1)

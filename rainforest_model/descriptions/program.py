@@ -14,7 +14,7 @@ The same operations are written in TOML as ``{ do = "count", what = "vm_committe
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal, Union
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -87,7 +87,7 @@ MAX_DEPTH = 30
 MAX_OPS = 2000
 """Blocks within blocks, and operations of a program in all."""
 
-Number = Union[Annotated[int, Field(strict=True)], str]
+Number = int | str
 """A whole number, or an expression of the program's parameters and the kernel's constants."""
 
 
@@ -240,7 +240,8 @@ class Measure(Block):
 
 
 AnyOp = Annotated[
-    Compute | Sleep | Lock | ReadLock | WriteLock | Unlock | Count | Get | Put | Read | Touch | FlushTlb | Send | Receive | Syscall | Fault | Repeat | Every | Measure,
+    Compute | Sleep | Lock | ReadLock | WriteLock | Unlock | Count | Get | Put
+    | Read | Touch | FlushTlb | Send | Receive | Syscall | Fault | Repeat | Every | Measure,
     Field(discriminator="do"),
 ]
 for _block in (Block, Syscall, Fault, Repeat, Every, Measure):

@@ -160,7 +160,7 @@ def _fill_ops(a, layout):
 def _fill_cores(a, layout):
     t = layout.tables
     domain_of = {core: layout.domains[i] for i, d in enumerate(t.domains) for core in d.cores}
-    for number, (offset, d) in enumerate(zip(layout.domains, t.domains)):
+    for number, (offset, d) in enumerate(zip(layout.domains, t.domains, strict=True)):
         roaming = any(task.domain == number and not task.pinned for task in t.tasks)
         fields = (
             d.latency, d.min_granularity, d.wakeup_granularity, d.tick_period, d.tick_cost, d.context_switch,

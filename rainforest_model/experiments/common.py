@@ -74,7 +74,7 @@ def run_all(scenarios: Mapping[Key, Scenario], options: Options) -> dict[Key, Ru
         runs = list(pool.map(one, scenarios.items()))
     if options.progress is not None:
         options.progress(done, done)
-    return dict(zip(scenarios, runs))
+    return dict(zip(scenarios, runs, strict=True))
 
 
 def statistics(runs: Mapping[Key, Run], columns: list[str]) -> pd.DataFrame:
@@ -107,8 +107,9 @@ def notes(runs: Mapping[Key, Run], options: Options) -> dict:
     for run in runs.values():
         names = durations.setdefault(run.scenario.duration, [])
         names += [load.program.id for load in run.scenario.loads if load.program.id not in names]
+    told = "; ".join(f"{', '.join(names)}: {time}" for time, names in durations.items())
     return {
-        "replications": [min(n), max(n)], "scenarios": len(runs), "tight": tight, "duration": "; ".join(f"{', '.join(names)}: {time}" for time, names in durations.items()),
+        "replications": [min(n), max(n)], "scenarios": len(runs), "tight": tight, "duration": told,
         "samples": sum(run.samples for run in runs.values()), "engine": options.engine,
         "rule": f"p99 to {100 * options.precision.relative:g} % or {options.precision.cap} replications",
     }

@@ -14,6 +14,8 @@ What we leave out: page-cache and file-system work of the mapped file, which is 
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from .. import paper, plots
 from ..descriptions.scenario import Scenario
 from ..results import Results
@@ -54,7 +56,7 @@ def figure(results: Results):
     table = results.frames["curves"]
     with plots.style():
         fig, axes = plots.new_figure(1, len(CORES), height=2.9, sharey=True)
-        for ax, cores in zip(axes[0], CORES):
+        for ax, cores in zip(axes[0], CORES, strict=True):
             here = table[table.cores == cores]
             for processes in sorted(here.processes.unique()):
                 index = len(PROCESSES) if processes > cores else PROCESSES.index(processes)
@@ -87,7 +89,7 @@ def describe_figure(results: Results) -> str:
 
 def _grows(r: Replicated, program: str, cores: int) -> list[tuple[tuple, tuple]]:
     counts = [y for y in PROCESSES if y <= cores]
-    return [((program, cores, a, "p99"), (program, cores, b, "p99")) for a, b in zip(counts, counts[1:])]
+    return [((program, cores, a, "p99"), (program, cores, b, "p99")) for a, b in pairwise(counts)]
 
 
 def verdicts(results: Results) -> list[paper.Verdict]:

@@ -42,7 +42,7 @@ CAUSES = {
     "TLB shootdown": ("tlb",),
     "dentries and locks": ("root_dentry", "tmp_dentry", "file_dentry", "mount", "files_lock", "files_list", "fd_table"),
 }
-SPANS = {"malloc": ("100 ms", "400 ms"), "munmap": ("50 ms", "150 ms"), "open": ("40 ms", "120 ms")}
+SPANS = {"malloc": ("100 ms", "400 ms"), "munmap": ("50 ms", "150 ms"), "open": ("120 ms", "300 ms")}
 NAMED = {"malloc": "free lists", "munmap": "TLB shootdown", "open": "dentries and locks"}
 
 
@@ -86,7 +86,7 @@ def figure(results: Results):
     r = Replicated(results.frames["statistics"], KEYS)
     with plots.style():
         fig, axes = plots.new_figure(1, len(PROGRAMS), height=3.1, sharey=True)
-        for ax, program in zip(axes[0], PROGRAMS):
+        for ax, program in zip(axes[0], PROGRAMS, strict=True):
             here = table[table.program == program]
             for id in systems():
                 curve, look = here[here.system == id], plots.system_line(id)
@@ -205,10 +205,10 @@ def verdicts(results: Results) -> list[paper.Verdict]:
     lost = causes(results)
     largest = {p: lost[lost.program == p].sort_values("saved_us").cause.iloc[-1] for p in PROGRAMS}
     why = {
-        "F62": "The mmap_sem of 2.6.32, on which RainForest is built, puts a waiting thread to sleep; 3.17 and 4.9 spin.",
-        "F63": "Two threads on a sleeping mmap_sem fall into one of two rhythms for a whole run, so means of runs vary.",
+        "F62": "RainForest's 2.6.32 puts who waits for mmap_sem to sleep; 3.17 and 4.9 let writers spin.",
+        "F63": "Two threads on a sleeping mmap_sem fall into one of two rhythms for a whole run.",
         "F65": "A run's maximum hangs on whether kernel housekeeping hits a call.",
-        "F64": "The mean holds; but spinning on mmap_sem makes 4.9.40 the steadier one as well.",
+        "F64": "Spinning on mmap_sem makes 4.9.40 the steadier one, not only the faster.",
         "F67": "Most is lost at " + ", ".join(f"{cause} ({p})" for p, cause in largest.items()) + ".",
     }
     found = [
