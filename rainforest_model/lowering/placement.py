@@ -92,8 +92,8 @@ class Placement:
             program = Program(
                 id=f"kernel/{name}",
                 ops=(
-                    pg.sleep(pg.constant(f"{period} ns"), name="period"),
                     pg.compute(pg.exponential(f"{work.work.ns(self.clock)} ns"), name="work"),
+                    pg.sleep(pg.constant(f"{period} ns"), name="period"),
                 ),
             )
             for instance in range(self.instances):
