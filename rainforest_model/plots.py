@@ -61,23 +61,20 @@ def system_line(id: str) -> dict:
     return line(sum(map(ord, id)))
 
 
-def nines(axes, most: int = 4) -> None:
-    """Scale the y axis by nines: 0, 90, 99, 99.9 % ... at equal distances.
+MOST_NINES = 4
+TOPMOST = 1 - 10.0 ** -(MOST_NINES + 0.5)
+"""Where the axis of nines ends."""
 
-    Parameters
-    ----------
-    axes : matplotlib Axes
-    most : int
-        Nines of the topmost label.
-    """
-    ceiling = 1 - 10.0 ** -(most + 0.5)
+
+def nines(axes) -> None:
+    """Scale the y axis by nines: 0, 90, 99, 99.9 % ... at equal distances."""
     axes.set_yscale(
         "function",
         functions=(lambda p: -np.log10(1 - np.clip(p, 0, 1 - 1e-12)), lambda n: 1 - 10.0 ** -np.asarray(n)),
     )
-    ticks = [0, 0.5] + [1 - 10.0**-k for k in range(1, most + 1)]
+    ticks = [0, 0.5] + [1 - 10.0**-k for k in range(1, MOST_NINES + 1)]
     axes.set_yticks(ticks, [f"{100 * t:.10g} %" for t in ticks])
-    axes.set_ylim(0, ceiling)
+    axes.set_ylim(0, TOPMOST)
     axes.set_ylabel("share of calls that are faster")
 
 

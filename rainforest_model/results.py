@@ -114,7 +114,7 @@ def save(results: Results, root: Path | None = None) -> list[Path]:
         hashes[name] = hashlib.sha256(content).hexdigest()[:16]
     provenance = {
         "id": results.id, "quality": results.quality, "seed": results.seed, "tables": hashes, "notes": results.notes,
-        "descriptions": data_hash(), "engine": sources_hash(), "python": platform.python_version(),
+        "descriptions": data_hash(), "engine": sources_hash(), "python": ".".join(platform.python_version_tuple()[:2]),
         "libraries": {name: version(name) for name in _LIBRARIES},
     }
     path = target / f"{results.id}.json"
