@@ -9,6 +9,7 @@ import time
 
 import click
 
+from . import __version__
 from .errors import InputError
 
 QUALITY = click.Choice(["quick", "full"])
@@ -50,7 +51,7 @@ def _jobs(jobs: int | None) -> int:
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(package_name="rainforest-model", prog_name="rainforest")
+@click.version_option(__version__, prog_name="rainforest")
 def cli() -> None:
     """A mechanistic performance laboratory for "isolate first, then share".
 
@@ -215,5 +216,13 @@ def bench(as_json) -> None:
 
 
 def main() -> None:
-    """Entry point of the command ``rainforest``."""
-    cli(prog_name="rainforest")
+    """Entry point of the command ``rainforest``; a wrong option is told in one line too."""
+    try:
+        sys.exit(cli.main(prog_name="rainforest", standalone_mode=False))
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.ctx.get_help())
+        sys.exit(2)
+    except click.ClickException as error:
+        _fail(error.format_message(), error.exit_code)
+    except click.Abort:
+        _fail("interrupted; finished results are kept", 130)

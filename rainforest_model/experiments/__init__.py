@@ -41,8 +41,10 @@ def experiment(id: str) -> ModuleType:
         return importlib.import_module(f"{__name__}.{id}")
     from ..paper import contents
 
-    if any(item.id == id for item in contents()):
-        raise InputError(f"is in the paper but not modelled yet; modelled: {', '.join(ids())}", key="id", value=id)
+    missing = [item.id for item in contents() if item.id.startswith(id)]
+    if missing:
+        reason = f"{missing[0]} is in the paper but not modelled yet; modelled: {', '.join(ids())}"
+        raise InputError(reason, key="id", value=id)
     raise InputError(f"no such experiment; known: {', '.join(ids())}", key="id", value=id)
 
 
