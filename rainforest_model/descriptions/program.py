@@ -19,6 +19,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 
 from .. import units
+from .footprint import Footprint
 from .parameter import LONGEST_NS, Description, Name, misfit
 
 _TIME = re.compile(r"\s*([-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?) *([a-z]+)\s*")
@@ -259,6 +260,8 @@ class Program(Description):
         Numbers that expressions in the operations may name; a scenario may change them.
     ops : tuple of operations
         One round.
+    footprint : Footprint, optional
+        What its threads ask of caches and memory; without one their speed depends on nobody.
     """
 
     kind: Literal["program"] = "program"
@@ -267,6 +270,7 @@ class Program(Description):
     source: str = ""
     parameters: dict[Name, int] = {}
     ops: tuple[AnyOp, ...] = Field(min_length=1)
+    footprint: Footprint | None = None
 
     @field_validator("parameters")
     @classmethod
@@ -412,7 +416,9 @@ def measure(name: str, *body: Op) -> Measure:
     return Measure(name=name, body=body)
 
 
-def program(id: str, *ops: Op, title: str = "", source: str = "", **parameters: int) -> Program:
+def program(
+    id: str, *ops: Op, title: str = "", source: str = "", footprint: Footprint | None = None, **parameters: int
+) -> Program:
     """A program of these operations, with its parameters' default values.
 
     Examples
@@ -420,4 +426,4 @@ def program(id: str, *ops: Op, title: str = "", source: str = "", **parameters: 
     >>> program("spin", lock("l"), compute(constant("1 us")), unlock("l")).ops[0].what
     'l'
     """
-    return Program(id=id, title=title, source=source, parameters=parameters, ops=ops)
+    return Program(id=id, title=title, source=source, parameters=parameters, ops=ops, footprint=footprint)

@@ -29,6 +29,8 @@ class Load(Description):
         ``outside``: clients on other machines, once, with nothing to contend for.
     pinned : bool
         Whether each thread keeps to one core.
+    partition : int, optional
+        The one partition that runs it, counted from 0; without a number each of them runs a copy.
     """
 
     program: Program
@@ -36,6 +38,13 @@ class Load(Description):
     threads: int = Field(default=1, ge=1, le=MAX_TASKS)
     place: Literal["partition", "outside"] = "partition"
     pinned: bool = False
+    partition: int | None = Field(default=None, ge=0, lt=MAX_CORES)
+
+    def copies(self, partitions: int) -> range:
+        """Numbers of its copies: outside it runs once, else in its partition, or in each."""
+        if self.place == "outside":
+            return range(1)
+        return range(partitions) if self.partition is None else range(self.partition, self.partition + 1)
 
     def __repr__(self) -> str:
         return f"<Load {self.program.id}: {self.processes} x {self.threads} threads>"
@@ -86,8 +95,10 @@ class Scenario(Description):
                 raise misfit(key, str(error)) from None
         if not time_ns(self.warmup) < time_ns(self.duration):
             raise misfit("warmup", f"must end before the duration of {self.duration.strip()}")
-        copies = {"partition": self.partitions, "outside": 1}
-        tasks = sum(load.processes * load.threads * copies[load.place] for load in self.loads)
+        for number, load in enumerate(self.loads):
+            if load.partition is not None and load.partition >= self.partitions:
+                raise misfit(("loads", str(number), "partition"), f"there are {self.partitions}, counted from 0")
+        tasks = sum(load.processes * load.threads * len(load.copies(self.partitions)) for load in self.loads)
         if tasks > MAX_TASKS:
             raise misfit("loads", f"{tasks} threads; the engines have room for {MAX_TASKS}")
         return self

@@ -68,8 +68,7 @@ class Placement:
         process = 0
         placed = [0] * self.parts
         for number, load in enumerate(self.scenario.loads):
-            copies = 1 if load.place == "outside" else self.scenario.partitions
-            for copy in range(copies):
+            for copy in load.copies(self.scenario.partitions):
                 partition = copy if self.parts > 1 else 0
                 cores = self.partition_cores(partition)
                 cores = cores if load.pinned else self._spread(cores)
