@@ -36,6 +36,9 @@ FLUSH_TEST              target when no other core has the address space loaded
 FLUSH                   ticks to send to one target, of a target's handler until it answers and
                         after that, shared answer word
 SEND, RECEIVE           symbol
+SCATTER                 symbol, copies
+RECEIVE_PART            symbol
+GATHER                  series
 ======================  =======================================================================
 
 *Place* says which copy a symbol means on the core that runs: see `PLACE_FIXED` and its neighbours.
@@ -50,7 +53,8 @@ from __future__ import annotations
     TICKET_LOCK, QUEUE_LOCK, TICKET_UNLOCK, QUEUE_UNLOCK, MUTEX_LOCK, MUTEX_UNLOCK,
     READ_LOCK, WRITE_LOCK, READ_UNLOCK, WRITE_UNLOCK, LINE_READ, LINE_WRITE, LINE_ATOMIC,
     COUNT, SPARE, SEQ_BEGIN, SEQ_RETRY, SEQ_WRITE, SET, LOOP, EVERY, FLUSH_TEST, FLUSH, SEND, RECEIVE,
-) = range(33)
+    SCATTER, RECEIVE_PART, GATHER,
+) = range(36)
 
 NAMES = tuple(name for name, _ in sorted(
     ((name, code) for name, code in globals().items() if name.isupper() and isinstance(code, int)),

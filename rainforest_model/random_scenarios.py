@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from .descriptions import load
 from .descriptions import program as pg
+from .descriptions.footprint import Footprint
 from .descriptions.machine import Coherence, Interrupt, Machine, Tlb, Topology, Transfer
 from .descriptions.parameter import Parameter
 from .descriptions.scenario import Load, Scenario
@@ -122,7 +123,8 @@ class Lot:
             ),
             partitioning=Partitioning(
                 kind="partitioning", id="lot", title="a partitioning", source=SOURCE,
-                kernels=rng.choice(["one", "each"]), partitioned=rng.random() < 0.5, memory="any",
+                kernels=rng.choice(["one", "each"]), partitioned=rng.random() < 0.5,
+                memory=rng.choice(["any", "local"]),
                 instance_name="instance", default_kernel="lot",
             ),
         )
@@ -157,7 +159,27 @@ class Lot:
 
     def program(self, id: str) -> pg.Program:
         ops = [*self.block(3, Where()), pg.compute(self.time(5), name="think")]
-        return pg.program(id, *ops)
+        return pg.program(id, *ops, footprint=self.footprint(id))
+
+    def footprint(self, id: str) -> Footprint | None:
+        """What it asks of caches and memory: often nothing."""
+        rng = self.rng
+        if rng.random() < 0.6:
+            return None
+        return Footprint(
+            id=id, cpi=number(rng.uniform(0.3, 2), "ratio"), mpki=number(rng.uniform(1, 40), "count"),
+            cache=number(rng.uniform(1, 40), "MB"), exponent=number(rng.uniform(0, 1), "ratio"),
+            working_set=number(rng.uniform(0.5, 200), "MB"), compulsory=number(rng.uniform(0, 1), "count"),
+            overlap=number(rng.uniform(1, 8), "count"), write_back=number(rng.uniform(0, 1), "ratio"),
+            sharing=rng.choice(["process", "thread"]),
+        )
+
+    def part_server(self) -> pg.Program:
+        """Takes its process's part of each request of the clients."""
+        return pg.program(
+            "part_server", pg.receive_part("parts"), *self.block(2, Where()), pg.compute(self.time(5)),
+            pg.gather("parts"), footprint=self.footprint("part_server"),
+        )
 
     def block(self, depth: int, where: Where) -> list:
         return [op for _ in range(self.rng.randint(1, 4)) for op in self.ops(depth, where)]
@@ -257,6 +279,10 @@ class Lot:
         if rng.random() < 0.5:
             source = pg.program("clients", pg.sleep(self.time(30)), pg.send(f"queue{rng.randrange(2)}"))
             loads.append(Load(program=source, place="outside", threads=rng.randint(1, 2)))
+        if rng.random() < 0.3:
+            source = pg.program("scatterers", pg.sleep(self.time(200)), pg.scatter("parts"))
+            loads.append(Load(program=source, place="outside", threads=rng.randint(1, 2)))
+            loads.append(Load(program=self.part_server(), processes=rng.randint(1, 2), threads=rng.randint(1, 3)))
         return Scenario(
             machine=machine, system=system, loads=loads, cores=cores, partitions=partitions,
             stagger=rng.choice(["0 ns", "1 us", "20 us"]),

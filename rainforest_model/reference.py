@@ -64,7 +64,7 @@ def ideal_machine(cores: int, transfer_ns: float = 0.0, occupancy_ns: float = 0.
         memory=Memory(
             capacity=_number(1, "GB"), llc_per_socket=_number(1, "MB"), l1_latency=free, l2_latency=free,
             llc_latency=free, local_latency=free, remote_latency=free, socket_bandwidth=_number(1, "GB/s"),
-            core_bandwidth=_number(1, "GB/s"), link_bandwidth=_number(1, "GB/s"),
+            core_bandwidth=_number(1, "GB/s"), link_bandwidth=_number(1, "GB/s"), queueing=_number(0, "ratio"),
         ),
         interrupt=Interrupt(send=free, deliver=free, entry=free),
         tlb=Tlb(entries=_number(1, "count"), full_flush=free, single_page=free, refill=free),

@@ -9,7 +9,7 @@ arrivals and services are compared by pairs.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -69,6 +69,16 @@ class Estimate:
     def __repr__(self) -> str:
         interval = f"{100 * self.level:g} % [{self.low:.5g}, {self.high:.5g}]"
         return f"Estimate({self.value:.5g}, {interval}, n={self.n}{', ' * bool(self.method)}{self.method})"
+
+    def scaled(self, factor: float) -> Estimate:
+        """The same estimate in a unit that is ``1 / factor`` as large.
+
+        Examples
+        --------
+        >>> Estimate(1500, 1400, 1600, n=5).scaled(1e-3)
+        Estimate(1.5, 95 % [1.4, 1.6], n=5)
+        """
+        return replace(self, value=self.value * factor, low=self.low * factor, high=self.high * factor)
 
     @property
     def half_width(self) -> float:

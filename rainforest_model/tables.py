@@ -6,6 +6,7 @@ Times are ticks (`rainforest_model.units`).  Tasks, cores, locks and the rest ar
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 
@@ -26,6 +27,22 @@ KERNEL_THREAD = -1
 
 OUTSIDE = -1
 """Domain of a task that runs on no core of the machine (a client)."""
+
+NO_GROUP = -1
+"""Group of a task whose speed depends on nobody."""
+
+FULL_SPEED = 2**20
+"""A slowdown of 1: slowdowns are whole numbers of this fraction, so that both engines round alike."""
+
+Running = tuple[tuple[int, ...], ...]
+"""For each socket: how many threads of each group run there."""
+
+
+class Memory(Protocol):
+    """Who runs where, to how much slower each computes than alone (`rainforest_model.memory.MemoryModel`)."""
+
+    def slowdowns(self, running: Running) -> tuple[tuple[float, ...], ...]:
+        """For each socket the slowdown of each group."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +76,10 @@ class Domain:
 
 @dataclass(frozen=True)
 class TaskRow:
-    """One thread: where its program starts, whose address space it has, where it may run, when it starts."""
+    """One thread: where its program starts, whose address space it has, where it may run, when it starts.
+
+    `group` numbers the threads that press on caches and memory alike (`Tables.memory`).
+    """
 
     name: str
     start: int
@@ -68,6 +88,7 @@ class TaskRow:
     home: int
     pinned: bool
     begins: int
+    group: int = NO_GROUP
 
 
 @dataclass(frozen=True)
@@ -115,6 +136,10 @@ class Tables:
         Names of the measured latencies.
     queue_capacity : int
         Requests that a queue can hold.
+    groups : int
+        Groups of threads that press on caches and memory.
+    memory : Memory, optional
+        How they slow each other; needed where there are groups.
     """
 
     ops: np.ndarray
@@ -135,6 +160,8 @@ class Tables:
     series: list[str]
     queue_capacity: int = 4096
     labels: list[str] = field(default_factory=list)
+    groups: int = 0
+    memory: Memory | None = None
 
     @property
     def cores(self) -> int:
@@ -150,6 +177,10 @@ class Tables:
     def uses_ticks(self) -> bool:
         """Whether any scheduler has a timer tick."""
         return any(domain.tick_period for domain in self.domains)
+
+    def slowdowns(self, running: Running) -> list[list[int]]:
+        """For each socket and group its slowdown, in units of ``1 / FULL_SPEED``."""
+        return [[round(FULL_SPEED * factor) for factor in socket] for socket in self.memory.slowdowns(running)]
 
     def first_ticks(self) -> list[int]:
         """Time of each core's first timer tick, 0 for none: spread over half a period, as Linux skews them."""

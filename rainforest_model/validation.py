@@ -32,7 +32,7 @@ from .reference import bare_system, closed_lock, open_queue
 from .simulation import SimulationError
 from .stats import mean_interval
 from .units import TICKS_PER_NS, to_us
-from .workloads import with_parameters, workloads
+from .workloads import partners, with_parameters, workloads
 
 LEVEL = 0.999
 """Confidence of each interval."""
@@ -356,7 +356,7 @@ def _real_workloads() -> dict[str, pg.Program]:
     structures = load.system("linux-2.6.32").structures
     return {
         id: program for id, program in workloads().items()
-        if not id.startswith("queue_") and (id != "closed_lock" or "lock" in structures)
+        if not partners(id) and (id != "closed_lock" or "lock" in structures)
     }
 
 
@@ -579,12 +579,11 @@ def compare_twins(tables: tb.Tables, events: int, until: int = 10**13) -> Compar
 
 # What the textbook programs need beside themselves.
 _TEXTBOOK = {"lock": Structure(kind="queue_lock", scope="machine", source="Boyd-Wickizer et al., OLS 2012")}
-_PARTNERS = {"queue_source": "queue_server", "queue_server": "queue_source"}
 
 
 def shipped(system: str, workload: str) -> Scenario:
     """A shipped workload on a shipped system: six partitions of two cores, with three threads each."""
-    programs = [workloads()[id] for id in (workload, _PARTNERS.get(workload)) if id]
+    programs = [workloads()[id] for id in (workload, *partners(workload))]
     return Scenario(
         machine=load.machine("S-A"), system=load.system(system), cores=12, partitions=6, structures=_TEXTBOOK,
         loads=tuple(Load(program=program, threads=3) for program in programs),

@@ -168,7 +168,7 @@ def test_every_path_and_structure_of_a_program_exists(program, system):
     for op in walk(PROGRAMS[program].ops):
         if isinstance(op, pg.Compute) and op.path is not None:
             assert system.path_ns(op.path, 2.4) >= 0
-        if isinstance(op, pg.OnStructure) and not isinstance(op, pg.Send | pg.Receive):
+        if isinstance(op, pg.OnStructure) and not isinstance(op, pg.OnQueue):
             assert op.what in system.structures
 
 

@@ -18,7 +18,7 @@ from rainforest_model.outcome import StopReason
 from rainforest_model.random_scenarios import Lot, number
 from rainforest_model.reference import bare_system, closed_lock, ideal_machine, open_queue
 from rainforest_model.tables import Tables
-from rainforest_model.workloads import workloads
+from rainforest_model.workloads import partners, workloads
 
 FOREVER = 10**13  # 100 s
 
@@ -186,14 +186,14 @@ PLACEMENTS = {
 }
 # What the textbook programs name and no system has.
 TEXTBOOK = {"lock": Structure(kind="queue_lock", scope="machine", source="Boyd-Wickizer et al., OLS 2012")}
-PARTNERS = {"queue_source": "queue_server", "queue_server": "queue_source"}
+
 
 
 @pytest.mark.parametrize("placement", PLACEMENTS)
 @pytest.mark.parametrize("workload", list(workloads()))
 @pytest.mark.parametrize("system", load.systems())
 def test_shipped_workloads_on_shipped_systems(system, workload, placement):
-    programs = [workloads()[id] for id in (workload, PARTNERS.get(workload)) if id]
+    programs = [workloads()[id] for id in (workload, *partners(workload))]
     scenario = Scenario(
         machine=load.machine("S-A"), system=load.system(system), cores=12, partitions=6, structures=TEXTBOOK,
         loads=tuple(Load(program=program, **PLACEMENTS[placement]) for program in programs),

@@ -128,6 +128,7 @@ class Core(mesa.Agent):
             delay += knobs.migration
         task.core = task.last_core = self
         task.remaining = 0
+        model.memory.starts(task)
         task.charged_at = task.picked_at = model.now
         task.resume(self.free_at + delay)
 
@@ -158,12 +159,13 @@ class Core(mesa.Agent):
         if task is self.model.acting or not task.preemptible:
             self.needs_switch = True
         else:
-            self.preempt(remaining=self.model.events.time_of(task.slot) - self.free_at)
+            self.preempt(remaining=task.alone(self.model.events.time_of(task.slot) - self.free_at))
 
     def preempt(self, remaining: int) -> None:
-        """Put the current task back into the run queue, with `remaining` ticks of its operation to do."""
+        """Put the current task back into the run queue; alone, its operation would take `remaining` ticks more."""
         task = self.current
         task.charge()
+        self.model.memory.stops(task)
         task.remaining = remaining
         self.model.events.cancel(task.slot)
         self.enqueue(task)

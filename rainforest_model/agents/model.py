@@ -22,6 +22,7 @@ from .interrupts import Inbox, Timer
 from .invariants import InvariantViolation, Ledger, check_conservation
 from .latencies import Latencies
 from .lock import Lock, Mutex, QueueLock, RwSemaphore, TicketLock
+from .memory import MemorySystem
 from .operations import decode
 from .queue import RequestQueue
 from .states import State
@@ -81,6 +82,9 @@ class MachineModel(mesa.Model):
         In the order of their numbers; `cores` ends with the computers of clients outside.
     subsystems : list of SubOS
     locks, queues : list of agents
+    memory : MemorySystem
+    requests_under_way : int
+        Requests of which parts are not done.
     datacollector : mesa.DataCollector, optional
         If you set one, `step` collects.
 
@@ -115,6 +119,8 @@ class MachineModel(mesa.Model):
         self.ledger = Ledger(self) if checked else None
         self.events = EventQueue()
         self.interconnect = Interconnect(tables)
+        self.memory = MemorySystem(self, tables)
+        self.requests_under_way = 0
         self.latencies = Latencies(tables.series, warmup)
         self.program = decode(tables)
         self.reals = tables.reals.tolist()
@@ -223,6 +229,7 @@ class MachineModel(mesa.Model):
             self._rows.append((time, slot, source.pc if isinstance(source, Task) else -1))
         try:
             source.fire()
+            self.memory.settle()
             if self._instant_events > MAX_INSTANT_EVENTS:
                 raise Stopped(StopReason.LIVELOCK)
         except Stopped as stopped:

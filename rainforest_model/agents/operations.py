@@ -15,6 +15,7 @@ from .. import opcodes as op
 from ..outcome import StopReason
 from ..tables import ATOMIC, STORE, Tables
 from .interrupts import Shootdown
+from .queue import Request
 from .states import State
 
 if TYPE_CHECKING:
@@ -237,13 +238,42 @@ class Operations:
     def receive(self, symbol):
         """Take the oldest request, or sleep until one comes; the measured time began when it was sent."""
         queue = self._object(symbol)
-        stamp = queue.receive()
-        if stamp is not None:
-            self.measured_since = stamp
+        if queue.waiting:
+            self.measured_since = queue.waiting.popleft()
             return 0
         queue.idle.append(self)
         self.leave_core(State.ASLEEP)
         return WAITS
+
+    def scatter(self, symbol, copies):
+        """Send a part of one request to each copy of a queue."""
+        model, first = self.model, self.bindings[symbol]
+        if model.requests_under_way == model.tables.queue_capacity:
+            raise self._stop(StopReason.QUEUE_FULL)
+        model.requests_under_way += 1
+        request = Request(model.now, copies)
+        for queue in model.objects[first:first + copies]:
+            if not queue.send_part(request):
+                raise self._stop(StopReason.QUEUE_FULL)
+        return 0
+
+    def receive_part(self, symbol):
+        """Take a part of the oldest request, or sleep until one comes."""
+        queue = self._object(symbol)
+        if queue.waiting:
+            self.request = queue.waiting.popleft()
+            return 0
+        queue.idle.append(self)
+        self.leave_core(State.ASLEEP)
+        return WAITS
+
+    def gather(self, series):
+        """The part that it has received is done; with the last part the request ends, and its time is a sample."""
+        self.request.missing -= 1
+        if not self.request.missing:
+            self.model.requests_under_way -= 1
+            self.model.latencies.record(series, self.request.stamp, self.model.now)
+        return 0
 
     # --- operands -----------------------------------------------------------------------------------------
 

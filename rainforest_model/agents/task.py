@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import mesa
 
 from ..outcome import StopReason
-from ..tables import TaskRow
+from ..tables import FULL_SPEED, NO_GROUP, TaskRow
 from .operations import WAITS, Operations
 from .states import State
 from .streams import Stream
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .core import Core
     from .lock import Lock
     from .model import MachineModel
+    from .queue import Request
     from .subos import SubOS
 
 MAX_INSTANT_OPERATIONS = 100_000
@@ -67,6 +68,12 @@ class Task(Operations, mesa.Agent):
         Virtual run time; until when it is accounted for; when it last got its core.
     measured_since : int
         When the measured time began.
+    request : Request or None
+        The request of which it has a part.
+    group : int or None
+        Whom it presses on caches and memory with; None if its speed depends on nobody.
+    slowdown : int
+        How much slower it computes than alone, in units of ``1 / FULL_SPEED``.
     """
 
     def __init__(
@@ -94,6 +101,9 @@ class Task(Operations, mesa.Agent):
         self.charged_at = 0
         self.picked_at = 0
         self.measured_since = 0
+        self.request: Request | None = None
+        self.group = None if row.group == NO_GROUP else row.group
+        self.slowdown = FULL_SPEED
         self.asks_again = False
         self._asked: tuple[Lock, bool] | None = None
 
@@ -129,12 +139,20 @@ class Task(Operations, mesa.Agent):
         if core.needs_switch and self.preemptible:
             core.preempt(remaining=ticks)
         else:
-            model.plan(self, core.free_at + ticks)
+            model.plan(self, core.free_at + self.slowed(ticks))
 
     def resume(self, time: int) -> None:
         """Go on with the next operation at the tick `time`."""
         self.state = State.RUNNING
         self.model.plan(self, time)
+
+    def slowed(self, ticks: int) -> int:
+        """Ticks that it needs now for what takes `ticks` alone."""
+        return ticks if self.group is None else int(ticks * (self.slowdown / FULL_SPEED) + 0.5)
+
+    def alone(self, ticks: int) -> int:
+        """Ticks that what takes so long now would take alone."""
+        return ticks if self.group is None else int(ticks * (FULL_SPEED / self.slowdown) + 0.5)
 
     @property
     def preemptible(self) -> bool:
@@ -151,6 +169,7 @@ class Task(Operations, mesa.Agent):
     def leave_core(self, state: State) -> None:
         """Wait in `state`; the core goes on with another task."""
         self.charge()
+        self.model.memory.stops(self)
         self.state = state
         self.model.events.cancel(self.slot)
         self.core.pick_next()

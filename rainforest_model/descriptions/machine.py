@@ -77,7 +77,10 @@ class Coherence(Description):
 
 
 class Memory(Description):
-    """Capacity, latency and bandwidth of DRAM and the last-level cache."""
+    """Capacity, latency and bandwidth of DRAM and the last-level cache.
+
+    ``queueing`` is how latency grows with utilisation rho: ``latency * (1 + queueing * rho / (1 - rho))``.
+    """
 
     capacity: Size
     llc_per_socket: Size
@@ -89,6 +92,7 @@ class Memory(Description):
     socket_bandwidth: Rate
     core_bandwidth: Rate
     link_bandwidth: Rate
+    queueing: Plain
 
 
 class Interrupt(Description):

@@ -188,16 +188,39 @@ class FlushTlb(OnStructure):
     pages: Number
 
 
-class Send(OnStructure):
+class OnQueue(OnStructure):
+    """Base of the operations on a queue of requests, which is no structure of a system."""
+
+
+class Send(OnQueue):
     """Put a request, stamped with the time, into a queue."""
 
     do: Literal["send"] = "send"
 
 
-class Receive(OnStructure):
+class Receive(OnQueue):
     """Take the oldest request of a queue, waiting for one; measured time starts at its stamp."""
 
     do: Literal["receive"] = "receive"
+
+
+class Scatter(OnQueue):
+    """Send a part of one request to each process that receives from this queue."""
+
+    do: Literal["scatter"] = "scatter"
+
+
+class ReceivePart(OnQueue):
+    """Take this process's part of the oldest request of a queue, waiting for one."""
+
+    do: Literal["receive_part"] = "receive_part"
+
+
+class Gather(Op):
+    """This part of the request is done; the time from scatter to the last part's gather is a sample."""
+
+    do: Literal["gather"] = "gather"
+    name: Name
 
 
 class Block(Op):
@@ -242,7 +265,7 @@ class Measure(Block):
 
 AnyOp = Annotated[
     Compute | Sleep | Lock | ReadLock | WriteLock | Unlock | Count | Get | Put
-    | Read | Touch | FlushTlb | Send | Receive | Syscall | Fault | Repeat | Every | Measure,
+    | Read | Touch | FlushTlb | Send | Receive | Scatter | ReceivePart | Gather | Syscall | Fault | Repeat | Every | Measure,
     Field(discriminator="do"),
 ]
 for _block in (Block, Syscall, Fault, Repeat, Every, Measure):
@@ -389,6 +412,21 @@ def send(what: str) -> Send:
 def receive(what: str) -> Receive:
     """Wait for the oldest request of the queue `what`."""
     return Receive(what=what)
+
+
+def scatter(what: str) -> Scatter:
+    """Send a part of one request to each process that receives from the queue `what`."""
+    return Scatter(what=what)
+
+
+def receive_part(what: str) -> ReceivePart:
+    """Wait for this process's part of the oldest request of the queue `what`."""
+    return ReceivePart(what=what)
+
+
+def gather(name: str) -> Gather:
+    """End this part of the request; its last part ends the latency sample called `name`."""
+    return Gather(name=name)
 
 
 def syscall(name: str, *body: Op) -> Syscall:

@@ -8,21 +8,24 @@ from __future__ import annotations
 
 import numpy as np
 
+from .. import draws
+from .. import opcodes as op
 from .. import tables as tb
 
 # --- header -----------------------------------------------------------------------------------------
 (
     NOW, EVENTS, STATUS, CULPRIT, TASKS, CORES, INBOX_SLOT, TICK_SLOT, LEAVES, WARMUP, CORE0, TRACE, TRACE_SIZE,
     HIST, SERIES, MOMENTS, READ_OCC, WRITE_OCC, DELIVER, LATENCY, DISTANCE, SOCKETS, QUEUE_SIZE, TRACED, STEPS, ACTING,
-) = range(26)
-HEADER = 32
+    GROUPS, MIX, MIX_CHANGED, MIX_MASK, WEIGHTS, MIXES, REQUESTS, FREE_REQUEST,
+) = range(34)
+HEADER = 40
 
 # --- task -------------------------------------------------------------------------------------------
 (
     PC, STATE, CORE, T0, NO_PREEMPT, IRQ_OFF, BIND, STREAMS, HELD, REGS, SLOT, NEXT, REMAIN, VRUNTIME, SINCE, PICKED,
     SPACE, DOMAIN, PINNED, ACKS, ACK_TIME, HANDLER, ROLE, RETRY, LAST_CORE, SHARED_ACK,
-    AFTER_ANSWER,
-) = range(27)
+    AFTER_ANSWER, GROUP, SLOWDOWN, REQUEST,
+) = range(30)
 TASK_WIDTH = 32
 TASK0 = HEADER
 
@@ -47,13 +50,21 @@ LOCALS = 0
 RING, RING_HEAD, RING_COUNT, IDLE_HEAD, IDLE_TAIL = range(5)
 OBJECT_WIDTH = 12
 
+# --- a request that several receivers have parts of ---------------------------------------------------------
+STAMP, MISSING = range(2)
+REQUEST_WIDTH = 2
+
+MIX_SLOTS, MIX_WORDS = 1 << 14, 1 << 21
+"""Places for mixes of running groups and their slowdowns: at most so many, and in so many integers."""
+NO_MIX = -1
+
 OP_WIDTH = 8
 
 # --- states of a task -------------------------------------------------------------------------------
 READY, RUNNING, SPINNING, ASLEEP, TIMED_SLEEP, ACK_WAIT = range(6)
 
 # --- statuses -----------------------------------------------------------------------------------------
-FINE, LIVELOCK, QUEUE_FULL, NOT_HELD, TRACE_FULL = range(5)
+FINE, LIVELOCK, QUEUE_FULL, NOT_HELD, TRACE_FULL, NEW_MIX = range(6)
 
 NEVER = 2**63 - 1
 SLOT_BITS = 14
@@ -89,6 +100,14 @@ class Layout:
         self.sharers = {i: self._take(self.words) for i, k in enumerate(kinds) if k == tb.LINE}
         self.locals = {i: self._take(n_cores) for i, k in enumerate(kinds) if k == tb.COUNTER}
         self.rings = {i: self._take(tables.queue_capacity) for i, k in enumerate(kinds) if k == tb.QUEUE}
+        self.pairs = len(tables.distance) * tables.groups
+        self.weights = self._take(self.pairs)
+        self.mix_width = 1 + self.pairs
+        self.mix_slots = MIX_SLOTS
+        while self.mix_slots * self.mix_width > MIX_WORDS:
+            self.mix_slots //= 2
+        self.mixes = self._take(self.mix_slots * self.mix_width) if self.pairs else 0
+        self.requests = self._take(tables.queue_capacity * REQUEST_WIDTH) if tables.uses(op.SCATTER) else 0
         self.trace = self._take(3 * trace)
         self.trace_size = trace
 
@@ -96,6 +115,17 @@ class Layout:
         start = self._top
         self._top += int(size) + (-int(size)) % 8
         return start
+
+    def mix_weights(self) -> list[int]:
+        """What a thread adds to the number of the mix, by its socket and group.
+
+        The number's digits count threads, where 62 bits have room for them all; else weights are random words,
+        and two of some thousand mixes share a number with a probability of less than 10**-11.
+        """
+        base = int(np.bincount(self.tables.sockets).max()) + 1
+        if base**self.pairs < 2**62:
+            return [base**place for place in range(self.pairs)]
+        return [draws.stream("mix", "weight", place) for place in range(self.pairs)]
 
     @property
     def size(self) -> int:
@@ -131,6 +161,7 @@ def build(layout: Layout, warmup: int) -> np.ndarray:
         TRACE: layout.trace, TRACE_SIZE: layout.trace_size, SERIES: len(t.series), READ_OCC: t.read_occupancy,
         WRITE_OCC: t.write_occupancy, DELIVER: t.interrupt_deliver, LATENCY: layout.latency,
         DISTANCE: layout.distance, SOCKETS: len(t.distance), QUEUE_SIZE: t.queue_capacity, CULPRIT: -1,
+        GROUPS: t.groups, MIX_MASK: layout.mix_slots - 1, WEIGHTS: layout.weights, MIXES: layout.mixes, REQUESTS: layout.requests,
     }
     for key, value in header.items():
         a[key] = value
@@ -140,12 +171,12 @@ def build(layout: Layout, warmup: int) -> np.ndarray:
     _fill_cores(a, layout)
     _fill_objects(a, layout)
     _fill_tasks(a, layout)
+    _fill_mixes(a, layout)
+    _fill_requests(a, layout)
     return a
 
 
 def _fill_ops(a, layout):
-    from .. import opcodes as op
-
     ops = layout.tables.ops.copy()
     targets = {
         op.JUMP: 1, op.COUNT: 5, op.SPARE: 5, op.SEQ_RETRY: 5, op.LOOP: 2, op.EVERY: 3, op.FLUSH_TEST: 1,
@@ -213,6 +244,29 @@ def _fill_tasks(a, layout):
         a[o + REGS] = layout.registers + index * t.registers
         a[o + SLOT], a[o + NEXT], a[o + SPACE] = index, -1, task.address_space
         a[o + DOMAIN], a[o + PINNED] = domain, int(task.pinned or task.domain == tb.OUTSIDE)
+        a[o + GROUP], a[o + SLOWDOWN] = task.group, tb.FULL_SPEED
         # Counters of `every` start at different phases, as threads that have run for a while would.
         for register in range(t.registers):
             a[a[o + REGS] + register] = index
+
+
+def _fill_mixes(a, layout):
+    a[layout.weights:layout.weights + layout.pairs] = layout.mix_weights()
+    forget_mixes(a, layout)
+
+
+def forget_mixes(a, layout):
+    """Mark every place for a mix as free."""
+    if not layout.pairs:
+        return
+    a[layout.mixes:layout.mixes + layout.mix_slots * layout.mix_width:layout.mix_width] = NO_MIX
+
+
+def _fill_requests(a, layout):
+    """Chain the free requests by their stamps; the last one ends the chain."""
+    if not layout.requests:
+        return
+    first, last = layout.requests, layout.requests + (layout.tables.queue_capacity - 1) * REQUEST_WIDTH
+    a[FREE_REQUEST] = first
+    a[first:last:REQUEST_WIDTH] = np.arange(first + REQUEST_WIDTH, last + 1, REQUEST_WIDTH)
+    a[last] = 0

@@ -6,8 +6,8 @@ import numpy as np
 
 from ..histogram import BUCKETS
 from ..outcome import Outcome, StopReason
-from ..tables import KERNEL_THREAD, Tables
-from . import arena, loop, tree
+from ..tables import KERNEL_THREAD, Running, Tables
+from . import arena, loop, memory, tree
 
 SLICE_EVENTS = 200_000
 """Events between two turns of Python: some ten milliseconds, so that Ctrl-C and progress work."""
@@ -41,6 +41,7 @@ class CompiledEngine:
         if slots > arena.MAX_SLOTS:
             raise ValueError(f"{slots} tasks, inboxes and timers; there is room for {arena.MAX_SLOTS}")
         self._tree = tree.build(slots)
+        self._mixes = 0
         self._a[arena.LEAVES] = len(self._tree) // 2
         self._a[arena.MOMENTS] = len(tables.reals)
         self._a[arena.ACTING] = -1
@@ -69,11 +70,37 @@ class CompiledEngine:
             return _REASONS[int(self._a[arena.STATUS])]
         while not loop.run(self._a, self._tree, self._f, self._hist, until, SLICE_EVENTS):
             status = int(self._a[arena.STATUS])
+            if status == arena.NEW_MIX:
+                self._solve()
+                continue
             if status != arena.FINE:
                 return _REASONS[status]
             if on_slice is not None:
                 on_slice(self.now)
         return StopReason.DEADLOCK if self._all_wait() else StopReason.REACHED
+
+    def _solve(self) -> None:
+        """Add the slowdowns of the present mix to those that the loop remembers."""
+        a, layout = self._a, self._layout
+        # A table half full is still searched quickly; a fuller one is emptied.
+        if self._mixes >= layout.mix_slots // 2:
+            arena.forget_mixes(a, layout)
+            self._mixes = 0
+        entry = memory.find(a)
+        a[entry] = a[arena.MIX]
+        a[entry + 1:entry + 1 + layout.pairs] = np.ravel(self.tables.slowdowns(self._running()))
+        self._mixes += 1
+        a[arena.STATUS] = arena.FINE
+
+    def _running(self) -> Running:
+        """For each socket how many threads of each group have a core there."""
+        a, tables = self._a, self.tables
+        found = np.zeros((len(tables.distance), tables.groups), int)
+        for index, socket in enumerate(tables.sockets):
+            task = a[self._layout.core(index) + arena.CURRENT]
+            if task >= 0 and a[task + arena.GROUP] >= 0:
+                found[socket, a[task + arena.GROUP]] += 1
+        return tuple(map(tuple, found.tolist()))
 
     def _all_wait(self) -> bool:
         """Whether every thread of a program spins or sleeps, so that none is left to let another go on."""

@@ -6,7 +6,7 @@ from .. import opcodes as op
 from ..compiled import compiled
 from ..draws import GOLDEN, duration, mix
 from ..histogram import BUCKETS, SUB_BITS
-from . import coherence, locks, scheduler
+from . import coherence, locks, memory, scheduler
 from .arena import (
     ACK_TIME,
     ACK_WAIT,
@@ -26,6 +26,8 @@ from .arena import (
     DELIVER,
     EVENTS,
     FINE,
+    FREE_REQUEST,
+    GROUP,
     HANDLER,
     HELD,
     IDLE_HEAD,
@@ -36,7 +38,10 @@ from .arena import (
     LIVELOCK,
     LOADED,
     LOCALS,
+    MISSING,
+    MIX_CHANGED,
     MOMENTS,
+    NEW_MIX,
     NEXT,
     NO_PREEMPT,
     NOT_HELD,
@@ -49,6 +54,7 @@ from .arena import (
     QUEUE_SIZE,
     READERS,
     REGS,
+    REQUEST,
     RESCHED,
     RETRY,
     RING,
@@ -59,6 +65,7 @@ from .arena import (
     SLOT_BITS,
     SLOT_MASK,
     SPACE,
+    STAMP,
     STATE,
     STATUS,
     STEPS,
@@ -164,30 +171,37 @@ def _alone(a, t):
 
 
 @compiled
-def _send(a, tree, q, now):
-    """Stamp a request with the time: to the first idle receiver, else into the ring."""
+def _first_idle(a, q):
+    """Take the receiver that has waited longest; -1 if none waits."""
     w = a[q + IDLE_HEAD]
     if w >= 0:
         a[q + IDLE_HEAD] = a[w + NEXT]
         a[w + NEXT] = -1
-        a[w + T0] = now
-        scheduler.wake(a, tree, w, now)
-    elif a[q + RING_COUNT] < a[QUEUE_SIZE]:
-        a[a[q + RING] + (a[q + RING_HEAD] + a[q + RING_COUNT]) % a[QUEUE_SIZE]] = now
-        a[q + RING_COUNT] += 1
-    else:
-        return PARKED
-    return 0
+    return w
 
 
 @compiled
-def _receive(a, tree, q, t, now):
-    """Take the oldest request, or wait for one."""
-    if a[q + RING_COUNT] > 0:
-        a[t + T0] = a[a[q + RING] + a[q + RING_HEAD]]
-        a[q + RING_HEAD] = (a[q + RING_HEAD] + 1) % a[QUEUE_SIZE]
-        a[q + RING_COUNT] -= 1
-        return 0
+def _line_up(a, q, value):
+    """Append to the ring; whether there was room."""
+    if a[q + RING_COUNT] == a[QUEUE_SIZE]:
+        return False
+    a[a[q + RING] + (a[q + RING_HEAD] + a[q + RING_COUNT]) % a[QUEUE_SIZE]] = value
+    a[q + RING_COUNT] += 1
+    return True
+
+
+@compiled
+def _oldest(a, q):
+    """Take the oldest out of a ring that is not empty."""
+    value = a[a[q + RING] + a[q + RING_HEAD]]
+    a[q + RING_HEAD] = (a[q + RING_HEAD] + 1) % a[QUEUE_SIZE]
+    a[q + RING_COUNT] -= 1
+    return value
+
+
+@compiled
+def _await(a, tree, q, t, now):
+    """Wait among the idle receivers of a queue."""
     if a[q + IDLE_HEAD] < 0:
         a[q + IDLE_HEAD] = t
     else:
@@ -196,6 +210,68 @@ def _receive(a, tree, q, t, now):
     a[t + NEXT] = -1
     scheduler.block(a, tree, t, now, ASLEEP)
     return PARKED
+
+
+@compiled
+def _send(a, tree, q, t, now):
+    """Stamp a request with the time: to the first idle receiver, else into the ring."""
+    w = _first_idle(a, q)
+    if w >= 0:
+        a[w + T0] = now
+        scheduler.wake(a, tree, w, now)
+    elif not _line_up(a, q, now):
+        return _stop(a, t, QUEUE_FULL)
+    return 0
+
+
+@compiled
+def _receive(a, tree, q, t, now):
+    """Take the oldest request, or wait for one."""
+    if a[q + RING_COUNT] > 0:
+        a[t + T0] = _oldest(a, q)
+        return 0
+    return _await(a, tree, q, t, now)
+
+
+@compiled
+def _scatter(a, tree, q, copies, t, now):
+    """Send a part of one request to each copy of a queue."""
+    r = a[FREE_REQUEST]
+    if r == 0:
+        return _stop(a, t, QUEUE_FULL)
+    a[FREE_REQUEST] = a[r + STAMP]
+    a[r + STAMP] = now
+    a[r + MISSING] = copies
+    for k in range(copies):
+        copy = q + k * OBJECT_WIDTH
+        w = _first_idle(a, copy)
+        if w >= 0:
+            a[w + REQUEST] = r
+            scheduler.wake(a, tree, w, now)
+        elif not _line_up(a, copy, r):
+            return _stop(a, t, QUEUE_FULL)
+    return 0
+
+
+@compiled
+def _receive_part(a, tree, q, t, now):
+    """Take a part of the oldest request, or wait for one."""
+    if a[q + RING_COUNT] > 0:
+        a[t + REQUEST] = _oldest(a, q)
+        return 0
+    return _await(a, tree, q, t, now)
+
+
+@compiled
+def _gather(a, f, hist, t, series, now):
+    """The part that `t` has received is done; the last part ends the request, and its time is a sample."""
+    r = a[t + REQUEST]
+    a[r + MISSING] -= 1
+    if a[r + MISSING] == 0:
+        if a[r + STAMP] >= a[WARMUP]:
+            _record(a, f, hist, series, now - a[r + STAMP])
+        a[r + STAMP] = a[FREE_REQUEST]
+        a[FREE_REQUEST] = r
 
 
 @compiled
@@ -288,9 +364,11 @@ def _rest(a, tree, code, i, t, now):
             a[t + PC] = a[i + 1]
         return 0
     if code == op.SEND:
-        if _send(a, tree, a[a[t + BIND] + a[i + 1]], now) == PARKED:
-            return _stop(a, t, QUEUE_FULL)
-        return 0
+        return _send(a, tree, a[a[t + BIND] + a[i + 1]], t, now)
+    if code == op.SCATTER:
+        return _scatter(a, tree, a[a[t + BIND] + a[i + 1]], a[i + 2], t, now)
+    if code == op.RECEIVE_PART:
+        return _receive_part(a, tree, a[a[t + BIND] + a[i + 1]], t, now)
     return _receive(a, tree, a[a[t + BIND] + a[i + 1]], t, now)
 
 
@@ -365,6 +443,10 @@ def _advance(a, tree, f, hist, t, now):
             else:
                 i = a[i + 3]
             continue
+        elif code == op.GATHER:
+            _gather(a, f, hist, t, a[i + 1], now)
+            i = following
+            continue
         elif code == op.SLEEP:
             ticks = duration(a[i + 1], f[a[i + 2]], f[a[i + 3]], _word(a, t, a[i + 4]))
             scheduler.block(a, tree, t, now, TIMED_SLEEP)
@@ -390,6 +472,8 @@ def _advance(a, tree, f, hist, t, now):
     if a[c + RESCHED] and a[t + NO_PREEMPT] == 0:
         scheduler.preempt(a, tree, c, now, ticks)
     else:
+        if a[t + GROUP] >= 0:
+            ticks = memory.slowed(a, t, ticks)
         put(a, tree, a[t + SLOT], max(now, a[c + IRQ_UNTIL]) + ticks)
 
 
@@ -438,6 +522,9 @@ def run(a, tree, f, hist, until, budget):
 def _run(a, tree, f, hist, until, budget):
     """The loop of `run`, which has made pointers of its arrays."""
     for _ in range(budget):
+        if a[MIX_CHANGED] and not memory.settle(a, tree, a[NOW]):
+            a[STATUS] = NEW_MIX
+            return False
         key = tree[1]
         now = key >> SLOT_BITS
         if now > until:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from ..compiled import compiled
+from ..tables import FULL_SPEED
+from . import memory
 from .arena import (
     ACTING,
     BUSY,
@@ -20,6 +22,7 @@ from .arena import (
     D_SWITCH,
     D_WAKE_GRAN,
     DOMAIN,
+    GROUP,
     IRQ_UNTIL,
     LAST_CORE,
     LOADED,
@@ -36,6 +39,7 @@ from .arena import (
     RUNNING,
     SINCE,
     SLOT,
+    SLOWDOWN,
     SPACE,
     STATE,
     VRUNTIME,
@@ -97,6 +101,9 @@ def dispatch(a, tree, c, t, now, extra):
     a[t + CORE] = c
     a[t + LAST_CORE] = c
     a[t + REMAIN] = 0
+    if a[t + GROUP] >= 0:
+        a[t + SLOWDOWN] = FULL_SPEED
+        memory.starts(a, t)
     a[t + SINCE] = now
     a[t + PICKED] = now
     put(a, tree, a[t + SLOT], start + delay)
@@ -148,16 +155,20 @@ def block(a, tree, t, now, state):
     charge(a, t, now)
     a[t + STATE] = state
     drop(a, tree, a[t + SLOT])
+    if a[t + GROUP] >= 0:
+        memory.stops(a, t)
     pick_next(a, tree, a[t + CORE], now)
 
 
 @compiled
 def preempt(a, tree, c, now, remaining):
-    """Put the running task of core `c` back into the queue with `remaining` ticks of its operation to do."""
+    """Put the running task of `c` back into the queue; alone, its operation would take `remaining` ticks more."""
     t = a[c + CURRENT]
     charge(a, t, now)
     a[t + REMAIN] = remaining
     drop(a, tree, a[t + SLOT])
+    if a[t + GROUP] >= 0:
+        memory.stops(a, t)
     enqueue(a, c, t)
     pick_next(a, tree, c, now)
 
@@ -169,7 +180,10 @@ def want_switch(a, tree, c, now):
     if t == a[ACTING] or a[t + NO_PREEMPT] > 0:
         a[c + RESCHED] = 1
     else:
-        preempt(a, tree, c, now, pending(a, tree, a[t + SLOT]) - max(now, a[c + IRQ_UNTIL]))
+        remaining = pending(a, tree, a[t + SLOT]) - max(now, a[c + IRQ_UNTIL])
+        if a[t + GROUP] >= 0:
+            remaining = memory.alone(a, t, remaining)
+        preempt(a, tree, c, now, remaining)
 
 
 @compiled

@@ -53,9 +53,15 @@ class Options:
 Key = tuple
 
 
-def run_all(scenarios: Mapping[Key, Scenario], options: Options) -> dict[Key, Run]:
-    """Simulate scenarios side by side; all meet the same random streams."""
-    done, expected = 0, len(scenarios) * options.precision.minimum
+def run_all(
+    scenarios: Mapping[Key, Scenario], options: Options, precision: Precision | None = None
+) -> dict[Key, Run]:
+    """Simulate scenarios side by side; all meet the same random streams.
+
+    `precision` is the rule for the number of replications, where it is not that of the options.
+    """
+    rule = precision or options.precision
+    done, expected = 0, len(scenarios) * rule.minimum
 
     def tell(count: int) -> None:
         nonlocal done
@@ -66,7 +72,7 @@ def run_all(scenarios: Mapping[Key, Scenario], options: Options) -> dict[Key, Ru
     def one(item: tuple[Key, Scenario]) -> Run:
         key, scenario = item
         return simulate(
-            scenario, replications=options.precision, seed=options.seed, engine=options.engine, progress=tell,
+            scenario, replications=rule, seed=options.seed, engine=options.engine, progress=tell,
             name=" ".join(map(str, key)),
         )
 
@@ -126,17 +132,17 @@ def caption(notes: Mapping, seed: int) -> str:
 
 
 class Replicated:
-    """A statistics table, asked by condition: values and estimates over its replications."""
+    """A table with a column of statistics, asked by condition: values and estimates over its replications."""
 
-    def __init__(self, frame: pd.DataFrame, columns: list[str]):
+    def __init__(self, frame: pd.DataFrame, columns: list[str], value: str = "value_us"):
         self._columns = columns
         self._groups = {
-            key: group.sort_values("replication")["value_us"].to_numpy()
+            key: group.sort_values("replication")[value].to_numpy()
             for key, group in frame.groupby([*columns, "statistic"], sort=False)
         }
 
     def values(self, *key) -> np.ndarray:
-        """Values over the replications of a condition and statistic, in us."""
+        """Values over the replications of a condition and statistic, in the unit of the table."""
         return self._groups[key]
 
     def estimate(self, *key) -> Estimate:

@@ -7,10 +7,12 @@ import math
 import numpy as np
 
 from .. import draws
+from .. import opcodes as op
 from .. import tables as tb
 from ..descriptions.program import time_ns
 from ..descriptions.scenario import Scenario
 from ..errors import InputError
+from ..memory import Group, MemoryModel
 from ..units import TICKS_PER_NS
 from .code import Code, ticks
 from .placement import Placement, Thread
@@ -19,8 +21,14 @@ from .verbs import Body
 MAX_SOURCES = 2**14
 """Tasks, inboxes and timers: whatever can have an event pending (`rainforest_model.engine.arena.MAX_SLOTS`)."""
 MAX_STREAMS = 2**21
+PARTS_CAPACITY = 2**16
+"""Requests that a queue of parts can hold: minutes of an overload."""
 MAX_WORDS = 2**25
 """Random streams, and integers for all copies of all structures: what is bound to each thread takes memory."""
+
+
+MAX_GROUPS = 4096
+"""Groups times sockets: what the engines remember for each mix of running threads."""
 
 
 def _too_many(what: str, number: int, most: int) -> InputError:
@@ -48,10 +56,12 @@ class Assembly:
             if thread.body not in self.starts:
                 self.starts[thread.body] = self.code.here
                 Body(self, thread.program, thread.domain == tb.OUTSIDE).lower()
+        self._check_addressed()
         if len(threads) * len(self.code.purposes) > MAX_STREAMS:
             raise _too_many("random streams", len(threads) * len(self.code.purposes), MAX_STREAMS)
         code, topology, coherence = self.code, self.machine.topology, self.machine.coherence
         objects, bind = self._bind(threads)
+        groups, memory = self._groups(threads)
         sockets = np.arange(self.scenario.cores, dtype=np.int64) // topology.cores_per_socket
         n = topology.sockets
         distance = np.array(
@@ -70,7 +80,7 @@ class Assembly:
         return tb.Tables(
             ops=np.array(code.rows, np.int64),
             reals=np.array(code.reals),
-            tasks=[self._task_row(t) for t in threads],
+            tasks=[self._task_row(t, groups.get(t.process, tb.NO_GROUP)) for t in threads],
             domains=[self._domain(p) for p in range(self.where.parts)],
             objects=objects,
             symbols=list(code.symbols) or ["none"],
@@ -85,7 +95,16 @@ class Assembly:
             interrupt_deliver=self.machine.interrupt.deliver.ticks(self.clock),
             series=code.series,
             labels=code.labels,
+            queue_capacity=PARTS_CAPACITY if code.receivers else tb.Tables.queue_capacity,
+            groups=len(groups),
+            memory=memory,
         )
+
+    def _check_addressed(self) -> None:
+        names = list(self.code.symbols)
+        for code, symbol, *_ in self.code.rows:
+            if code == op.SCATTER and names[symbol] not in self.code.receivers:
+                raise InputError("no process receives its parts", key="scatter", value=names[symbol])
 
     def _own(self, use: str) -> int:
         return getattr(self.machine.coherence, f"own_{use}").ticks(self.clock)
@@ -95,7 +114,7 @@ class Assembly:
         word = draws.mix(draws.stream(self.seed, purpose, entity))
         return int(draws.unit(word) * span_ns * TICKS_PER_NS)
 
-    def _task_row(self, thread: Thread) -> tb.TaskRow:
+    def _task_row(self, thread: Thread, group: int) -> tb.TaskRow:
         span = thread.period_ns or time_ns(self.scenario.stagger)
         return tb.TaskRow(
             name=thread.name,
@@ -105,6 +124,7 @@ class Assembly:
             home=thread.home,
             pinned=thread.pinned,
             begins=self._uniform("start", thread.name, span),
+            group=group,
         )
 
     def _domain(self, partition: int) -> tb.Domain:
@@ -141,7 +161,7 @@ class Assembly:
             cores = self.scenario.cores
             size = 16 + {tb.COUNTER: cores, tb.QUEUE: 4096, tb.LINE: cores // 63}.get(kind, 0)
             for row, thread in enumerate(threads):
-                if thread.process == tb.KERNEL_THREAD:
+                if thread.process == tb.KERNEL_THREAD or not self.code.has_copy(name, thread.program):
                     continue
                 key = (name, *self._scope_key(scope, thread))
                 if key not in first:
@@ -154,4 +174,38 @@ class Assembly:
                         entity = f"{label}.{copy}"
                         objects.append(tb.ObjectRow(entity, kind, draws.stream(self.seed, "hand-off", entity)))
                 bind[row, column] = first[key]
+            if name in self.code.receivers:
+                self._address(column, bind)
         return objects, bind
+
+    def _address(self, column: int, bind: np.ndarray) -> None:
+        """Tell those who scatter into a queue where its copies, which lie side by side, begin and how many there are."""
+        copies = np.unique(bind[bind[:, column] >= 0, column])
+        bind[bind[:, column] < 0, column] = copies[0]
+        for row in self.code.rows:
+            if row[0] == op.SCATTER and row[1] == column:
+                row[2] = len(copies)
+
+    # --- memory -------------------------------------------------------------------------------------------
+
+    def _groups(self, threads: list[Thread]) -> tuple[dict[int, int], MemoryModel | None]:
+        """Number of the group of each process that has a footprint, and how the groups slow each other."""
+        pressing = [t for t in threads if t.program.footprint is not None and t.domain != tb.OUTSIDE]
+        remote = self._remote_share()
+        members: dict[int, Group] = {
+            t.process: Group(t.program.footprint, 0.0 if t.pinned else remote) for t in pressing
+        }
+        if not members:
+            return {}, None
+        most = MAX_GROUPS // self.machine.topology.sockets
+        if len(members) > most:
+            raise _too_many("processes with a footprint on this machine", len(members), most)
+        return {process: number for number, process in enumerate(members)}, MemoryModel(self.machine, tuple(members.values()))
+
+    def _remote_share(self) -> float:
+        """Share of its memory that a thread which roams finds on other sockets: pages lie where they were touched."""
+        if self.system.partitioning.memory == "local":
+            return 0.0
+        used = math.ceil(self.scenario.cores / self.machine.topology.cores_per_socket)
+        return 1 - 1 / used
+

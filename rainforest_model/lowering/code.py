@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from .. import opcodes as op
+from ..descriptions.program import Program
 from ..errors import InputError
 from ..units import TICKS_PER_NS
 
@@ -27,6 +28,7 @@ class Code:
     series: list[str] = field(default_factory=list)
     symbols: dict[str, tuple[int, str]] = field(default_factory=dict)
     registers: int = 0
+    receivers: dict[str, list[Program]] = field(default_factory=dict)
 
     def emit(self, label: str, code: int, *operands: int) -> int:
         """Append an operation; its number."""
@@ -52,6 +54,16 @@ class Code:
         if self.symbols.setdefault(name, meaning) != meaning:
             raise InputError("is the name of two things, such as a queue and a structure", key="what", value=name)
         return list(self.symbols).index(name)
+
+    def has_copy(self, name: str, program: Program) -> bool:
+        """Whether a thread of this program has a copy of what a symbol stands for: a queue of parts is its receivers'."""
+        return name not in self.receivers or any(program is other for other in self.receivers[name])
+
+    def measured(self, name: str) -> int:
+        """Number of a measured latency."""
+        if name not in self.series:
+            self.series.append(name)
+        return self.series.index(name)
 
     @property
     def here(self) -> int:

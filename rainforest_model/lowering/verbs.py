@@ -45,7 +45,7 @@ class Held:
         return self.what, self.shared
 
 
-_FOR_CLIENTS = (pg.Compute, pg.Sleep, pg.Send, pg.Receive, pg.Repeat, pg.Every, pg.Measure)
+_FOR_CLIENTS = (pg.Compute, pg.Sleep, pg.Send, pg.Scatter, pg.Receive, pg.Repeat, pg.Every, pg.Measure)
 """What a thread outside of the machine can do: it has no copy of any structure."""
 
 
@@ -61,6 +61,7 @@ class Body:
         self.interrupts_off = 0
         self.occurrences: dict[str, int] = {}
         self.timed = False
+        self.receives_part = False
         kernel = lowering.system.kernel
         self.names = {
             "cpus": lowering.where.cpus,
@@ -75,6 +76,9 @@ class Body:
     def lower(self) -> None:
         """Append the program's operations to the code."""
         start = self.code.here
+        for item in self.program.ops:
+            if isinstance(item, pg.Gather):
+                self.code.measured(item.name)  # a request comes before what is measured within its parts
         for index, item in enumerate(self.program.ops):
             self._op(item, f"ops.{index}")
         if self.held:
@@ -203,11 +207,10 @@ class Body:
         if self.measuring:
             raise self._error("a thread has one stop-watch: no measure within a measure", key, item.name)
         self.measuring = True
-        if item.name not in self.code.series:
-            self.code.series.append(item.name)
+        series = self.code.measured(item.name)
         self.code.emit("begin", op.MEASURE_BEGIN)
         self._block(item, key)
-        self.code.emit("end", op.MEASURE_END, self.code.series.index(item.name))
+        self.code.emit("end", op.MEASURE_END, series)
         self.measuring = False
 
     def _balanced(self, item: pg.Block, key: str) -> None:
@@ -460,3 +463,23 @@ class Body:
         self._may_sleep(key)
         self.timed = True
         self.code.emit(f"receive {item.what}", op.RECEIVE, self._queue(item.what))
+
+    def _parts(self, name: str) -> int:
+        """A queue of which each process that receives from it has a copy."""
+        return self.code.symbol(name, tb.QUEUE, "process")
+
+    def _scatter(self, item: pg.Scatter, key: str) -> None:
+        self.code.emit(f"scatter {item.what}", op.SCATTER, self._parts(item.what))
+
+    def _receive_part(self, item: pg.ReceivePart, key: str) -> None:
+        if self.outside:
+            raise self._error("a part is received on the machine", key, item.what)
+        self._may_sleep(key)
+        self.timed = self.receives_part = True
+        self.code.receivers.setdefault(item.what, []).append(self.program)
+        self.code.emit(f"receive {item.what}", op.RECEIVE_PART, self._parts(item.what))
+
+    def _gather(self, item: pg.Gather, key: str) -> None:
+        if not self.receives_part:
+            raise self._error("no part was received before", key, item.name)
+        self.code.emit(f"gather {item.name}", op.GATHER, self.code.measured(item.name))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from collections.abc import Iterator
 
-from ..descriptions.program import Program
+from ..descriptions.program import OnQueue, OnStructure, Op, Program
 from ..errors import InputError
 
 
@@ -56,6 +57,15 @@ def with_parameters(program: Program, parameters: dict[str, int]) -> Program:
     return program.model_copy(update={"parameters": {**program.parameters, **parameters}})
 
 
+def operations(program: Program) -> Iterator[Op]:
+    """Every operation of a program, blocks and what is in them."""
+    pending = list(program.ops)
+    while pending:
+        item = pending.pop()
+        pending += getattr(item, "body", ())
+        yield item
+
+
 def structures_of(program: Program) -> set[str]:
     """Names of the shared structures that a program uses.
 
@@ -64,11 +74,21 @@ def structures_of(program: Program) -> set[str]:
     >>> "mmap_sem" in structures_of(workload("mmap"))
     True
     """
-    found = set()
-    pending = list(program.ops)
-    while pending:
-        item = pending.pop()
-        pending += getattr(item, "body", ())
-        if hasattr(item, "what"):
-            found.add(item.what)
-    return found
+    used = (item for item in operations(program) if isinstance(item, OnStructure))
+    return {item.what for item in used if not isinstance(item, OnQueue)}
+
+
+def partners(id: str) -> list[str]:
+    """The shipped programs at the other end of a program's queues, without which it would wait for ever.
+
+    Examples
+    --------
+    >>> partners("queue_source"), partners("mmap")
+    (['queue_server'], [])
+    """
+    queues = {other: _queues_of(program) for other, program in workloads().items()}
+    return [other for other in queues if other != id and queues[other] & queues[id]]
+
+
+def _queues_of(program: Program) -> set[str]:
+    return {item.what for item in operations(program) if isinstance(item, OnQueue)}
