@@ -203,6 +203,39 @@ def validate(quality, jobs) -> None:
 
 
 @cli.command()
+@click.argument("ids", metavar="[FIT IDS]...", nargs=-1)
+@click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Seed of all random streams.")
+@click.option("--jobs", type=click.IntRange(min=1), help="Replications at a time (default: all cores).")
+@click.option("--check", "checking", is_flag=True, help="Only hold the saved fits against the declaration.")
+def calibrate(ids, seed, jobs, checking) -> None:
+    """Fit the declared free parameters to the claims that are declared for it.
+
+    What is fitted to what stands in data/parameters/calibration.toml, what was found in fitted.toml beside it.
+    """
+    from . import calibration
+    from .experiments.common import Options
+    from .progress import Search
+
+    if checking:
+        problems, notes = calibration.check(ids)
+        for line in [*problems, *notes]:
+            click.echo(line)
+        if problems:
+            _fail(f"{len(problems)} times the fitted values and their declaration do not agree", 1)
+        click.echo("the fitted values agree with their declaration")
+        return
+    _tell_compiling()
+    progress = Search()
+    try:
+        fits, path = calibration.calibrate(ids, Options(seed=seed, jobs=_jobs(jobs)), tell=progress)
+    finally:
+        progress.close()
+    for fit in fits:
+        click.echo(f"{calibration.report(fit)}\n")
+    click.echo(f"{len(fits)} fits: {os.path.relpath(path)}")
+
+
+@cli.command()
 @click.option("--json", "as_json", is_flag=True, help="A list of rows with events and operations per second.")
 def bench(as_json) -> None:
     """Measure the compiled engine beside SimPy and Mesa's event simulator."""

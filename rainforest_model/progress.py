@@ -1,4 +1,4 @@
-"""Progress with the time left: a bar on a terminal, a line now and then elsewhere."""
+"""Progress: with the time left where the end is known; a bar on a terminal, a line now and then elsewhere."""
 
 from __future__ import annotations
 
@@ -44,3 +44,40 @@ class Progress:
         """Remove the bar."""
         if self._bar is not None:
             self._bar.close()
+
+
+class Search:
+    """Progress of a search, whose end is not known: one line, written over on a terminal.
+
+    Examples
+    --------
+    >>> tell = Search(sys.stdout)
+    >>> tell.seconds = 0
+    >>> tell("search", 12, 0.031)
+    search: 12 evaluations, best residual 3.1 %
+    """
+
+    seconds = SECONDS_BETWEEN_LINES
+
+    def __init__(self, stream=None):
+        self.stream = stream or sys.stderr
+        self._told, self._terminal, self._width = time.monotonic(), self.stream.isatty(), 0
+
+    def __call__(self, title: str, evaluations: int, residual: float) -> None:
+        line = f"{title}: {evaluations} evaluations, best residual {100 * residual:.2g} %"
+        if self._terminal:
+            self._write(f"\r{line.ljust(self._width)}")
+            self._width = len(line)
+        elif time.monotonic() - self._told >= self.seconds:
+            self._told = time.monotonic()
+            self._write(f"{line}\n")
+
+    def _write(self, text: str) -> None:
+        self.stream.write(text)
+        self.stream.flush()
+
+    def close(self) -> None:
+        """Remove the line from a terminal."""
+        if self._width:
+            self._write(f"\r{' ' * self._width}\r")
+            self._width = 0

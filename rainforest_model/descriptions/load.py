@@ -1,60 +1,22 @@
-"""From TOML to frozen descriptions, and one clear line when a file does not fit."""
+"""The shipped descriptions by their ids, and a user's by the path of its file."""
 
 from __future__ import annotations
 
-import tomllib
 from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from ..errors import InputError
 from ..resources import data_path
+from .fitted import with_fitted
 from .machine import Machine
+from .read import read_toml, validated
 from .system import Kernel, Partitioning, System
-from .told import in_one_line, told
 
-LARGEST_FILE = 2**20
 _Model = TypeVar("_Model", bound=BaseModel)
 _FOLDERS = {Machine: "machines", Kernel: "systems/kernels", Partitioning: "systems/partitionings"}
-
-
-def read_toml(path: Path | str) -> dict:
-    """The tables of a TOML file.
-
-    Raises
-    ------
-    InputError
-        If the file cannot be read or is no TOML.
-    """
-    path = Path(path)
-    try:
-        if path.exists() and not path.is_file():
-            raise InputError("is no file", file=path)
-        if path.stat().st_size > LARGEST_FILE:
-            raise InputError(f"is larger than {LARGEST_FILE // 2**20} MB", file=path)
-        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        raise InputError(error.strerror or "cannot be read", file=path) from None
-    except InputError:
-        raise
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"no valid TOML: {in_one_line(str(error))}", file=path) from None
-
-
-def validated(model: type[_Model], table: dict, file: Path | str | None = None, prefix: str = "") -> _Model:
-    """The description that a table holds.
-
-    Raises
-    ------
-    InputError
-        Naming the first key that does not fit, its value and the reason.
-    """
-    try:
-        return model.model_validate(table)
-    except ValidationError as error:
-        raise told(error, table, file, prefix) from None
 
 
 def _shipped(model: type[_Model]) -> dict[str, Path]:
@@ -63,7 +25,7 @@ def _shipped(model: type[_Model]) -> dict[str, Path]:
 
 @cache
 def _load(model: type[_Model], path: Path) -> _Model:
-    return validated(model, read_toml(path), path)
+    return validated(model, with_fitted(read_toml(path), path), path)
 
 
 def _find(model: type[_Model], id: str, key: str) -> _Model:
