@@ -54,14 +54,14 @@ Key = tuple
 
 
 def run_all(
-    scenarios: Mapping[Key, Scenario], options: Options, precision: Precision | None = None
+    scenarios: Mapping[Key, Scenario], options: Options, replications: int | Precision | None = None
 ) -> dict[Key, Run]:
     """Simulate scenarios side by side; all meet the same random streams.
 
-    `precision` is the rule for the number of replications, where it is not that of the options.
+    `replications` is their number, or the rule for it, where it is not that of the options.
     """
-    rule = precision or options.precision
-    done, expected = 0, len(scenarios) * rule.minimum
+    rule = replications or options.precision
+    done, expected = 0, len(scenarios) * (rule if isinstance(rule, int) else rule.minimum)
 
     def tell(count: int) -> None:
         nonlocal done

@@ -12,15 +12,18 @@ tail, so its value depends on that length).  On plain Linux both back ends roam 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 
 import numpy as np
 
 from .. import paper, plots
+from ..descriptions.fitted import of_file
 from ..descriptions.load import system
 from ..descriptions.scenario import Scenario
 from ..results import Results
 from ..stats import Estimate, mean_interval
+from ..workloads.search import described
 from .common import Options, Replicated, caption, notes, run_all, statistics
 from .searching import LIMIT_MS, highest_loads, precision, resources, search_on
 
@@ -32,6 +35,7 @@ BEARABLE = {"linux-2.6.35m": 400, "lxc": 350, "xen": 350, "rainforest": 500}
 """Loads at which section 6.2.2 reports the utilisation: where the model is asked for it."""
 ALONE = ("linux-2.6.35m", 1, 400)
 LOWEST, HIGHEST = 100, 700
+FIT_REPLICATIONS, FIT_BETWEEN = 4, (350, 650)
 PLATEAU = 2.0
 """A tail this many times that of the lowest load has left its plateau."""
 
@@ -157,3 +161,36 @@ def verdicts(results: Results) -> list[paper.Verdict]:
         paper.claim("F88.tail"), tails.estimate("linux-2.6.35m", 2, 600, "p99").scaled(1e-3)
     ))
     return found
+
+
+def fitted_claims(values: Mapping[str, float], options: Options) -> dict[str, float]:
+    """The model's value of each claim that Search is fitted to, with other values of its fitted parameters.
+
+    Parameters
+    ----------
+    values : mapping of str to float
+        By their paths, such as ``"workloads/search.toml:scan"``.
+    options : Options
+        Seed and jobs.
+    """
+    search = described(**of_file(values, "workloads/search.toml"))
+    points = {
+        "F87.rainforest": search_on("rainforest", 500, back_ends=2, search=search),
+        "F87.xen": search_on("xen", 350, back_ends=2, search=search),
+        "F91.rainforest": search_on("rainforest", 300, seconds=60, search=search),
+        "F91.xen": search_on("xen", 300, seconds=60, search=search),
+        "F3b1.linux-2.6.32": search_on("linux-2.6.32", 300, seconds=60, search=search),
+    }
+    runs = run_all(points, options, FIT_REPLICATIONS)
+    found = {
+        id: 100 * run.utilisation if id.startswith("F87") else run.estimate("p99").value / 1000
+        for id, run in runs.items()
+    }
+    borne = highest_loads(
+        {"rainforest": lambda rate: search_on("rainforest", rate, back_ends=2, search=search)},
+        *FIT_BETWEEN, FIT_REPLICATIONS, options, step=2,
+    )
+    return {**found, "F86.rainforest": float(borne.rate.mean())}
+
+
+FITS = {"search": fitted_claims}

@@ -99,7 +99,9 @@ def resources(runs: Mapping[Key, Run], columns: list[str]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[*columns, "replication", "statistic", "value"])
 
 
-def highest_load(scenario_at, low: float, high: float, replication: int, options: Options) -> float:
+def highest_load(
+    scenario_at, low: float, high: float, replication: int, options: Options, step: float = RATE_STEP
+) -> float:
     """The highest load whose 99th percentile stays within the limit, in one replication, by bisection.
 
     Parameters
@@ -110,8 +112,10 @@ def highest_load(scenario_at, low: float, high: float, replication: int, options
         Loads that are taken to be bearable and unbearable, requests a second.
     replication : int
         All loads of a replication meet the same random streams, so that the tail grows with the load.
+    step : float
+        Loads nearer than that are not told apart.
     """
-    while high - low > RATE_STEP:
+    while high - low > step:
         rate = (low + high) / 2
         outcome = replicate(scenario_at(rate), options.seed, replication, options.engine)
         if to_us(histogram.quantile(outcome.counts[0], 0.99)) <= 1000 * LIMIT_MS:
@@ -122,14 +126,15 @@ def highest_load(scenario_at, low: float, high: float, replication: int, options
 
 
 def highest_loads(
-    scenarios_at: Mapping[str, object], low: float, high: float, replications: int, options: Options
+    scenarios_at: Mapping[str, object], low: float, high: float, replications: int, options: Options,
+    step: float = RATE_STEP,
 ) -> pd.DataFrame:
     """`highest_load` of several systems in several replications: columns system, replication, rate."""
     points: Iterable = [(id, i) for id in scenarios_at for i in range(replications)]
 
     def one(point):
         id, i = point
-        return id, i, highest_load(scenarios_at[id], low, high, i, options)
+        return id, i, highest_load(scenarios_at[id], low, high, i, options, step)
 
     with ThreadPoolExecutor(options.jobs) as pool:
         rows = list(pool.map(one, points))

@@ -9,6 +9,7 @@ import numpy as np
 from .. import draws
 from .. import opcodes as op
 from .. import tables as tb
+from ..descriptions.machine import Machine
 from ..descriptions.program import time_ns
 from ..descriptions.scenario import Scenario
 from ..errors import InputError
@@ -25,6 +26,19 @@ PARTS_CAPACITY = 2**16
 """Requests that a queue of parts can hold: minutes of an overload."""
 MAX_WORDS = 2**25
 """Random streams, and integers for all copies of all structures: what is bound to each thread takes memory."""
+
+
+_MEMORIES: dict[tuple, MemoryModel] = {}
+"""Replications meet the same mixes of running threads, so the equilibria that one has solved are kept for the next."""
+
+
+def _memory(machine: Machine, groups: tuple[Group, ...]) -> MemoryModel:
+    key = (machine.memory, machine.topology, groups)
+    if key not in _MEMORIES:
+        if len(_MEMORIES) == 256:
+            _MEMORIES.clear()
+        _MEMORIES[key] = MemoryModel(machine, groups)
+    return _MEMORIES[key]
 
 
 MAX_GROUPS = 4096
@@ -200,7 +214,7 @@ class Assembly:
         most = MAX_GROUPS // self.machine.topology.sockets
         if len(members) > most:
             raise _too_many("processes with a footprint on this machine", len(members), most)
-        return {process: number for number, process in enumerate(members)}, MemoryModel(self.machine, tuple(members.values()))
+        return {process: k for k, process in enumerate(members)}, _memory(self.machine, tuple(members.values()))
 
     def _remote_share(self) -> float:
         """Share of its memory that a thread which roams finds on other sockets: pages lie where they were touched."""

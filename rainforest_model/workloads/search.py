@@ -11,8 +11,9 @@ from functools import cache
 
 from pydantic import field_validator
 
+from ..descriptions.fitted import with_fitted
 from ..descriptions.footprint import Footprint
-from ..descriptions.load import read_toml, validated
+from ..descriptions.read import read_toml, validated
 from ..descriptions.parameter import Description, Name, Plain, Time, misfit
 from ..descriptions.program import (
     Program,
@@ -86,9 +87,12 @@ class SearchDescription(Description):
 
 @cache
 def description() -> SearchDescription:
-    """The shipped description of Search."""
-    path = data_path(_FILE)
-    return validated(SearchDescription, read_toml(path), path)
+    """The shipped description of Search, with its fitted values."""
+    return _described(with_fitted(read_toml(data_path(_FILE)), _FILE))
+
+
+def _described(table: dict) -> SearchDescription:
+    return validated(SearchDescription, table, data_path(_FILE))
 
 
 def described(**values: float) -> SearchDescription:
@@ -102,20 +106,27 @@ def described(**values: float) -> SearchDescription:
     table = description().model_dump()
     for key, value in values.items():
         table[key] = {**table[key], "value": value}
-    return validated(SearchDescription, table, _FILE)
+    return _described(table)
 
 
-# Memory for a part comes in batches; one lock of the zone and of the lists serves several pages.
+# Memory comes and goes in batches, each in one operation: a lock that really serves 14 or 31 pages at a time is held
+# once for the batch.  It is busy for a few percent of the time either way, so that few wait for it, and those longer.
+_zone = (
+    lock("zone_lock"), touch("zone_free_list"), compute("zone_batch", times=f"{BATCH} // pcp_batch"), unlock("zone_lock"),
+)
+_lists = (
+    lock("lru_lock"), touch("lru_list"), compute("lru_batch", times=f"{BATCH} // pagevec"), unlock("lru_lock"),
+)
 _fault_batch = fault(
     read_lock("mmap_sem"),
     compute("fault_path", times=BATCH),
-    repeat(BATCH // 32, lock("zone_lock"), touch("zone_free_list"), compute("zone_batch"), unlock("zone_lock")),
+    *_zone,
     compute("clear_page", times=BATCH),
     compute("memcg_charge", times=BATCH),
     lock("memcg"), compute("memcg_section", times=BATCH), unlock("memcg"),
     compute("pte_update", times=BATCH),
     lock("pte_validation"), compute("pte_validation", times=BATCH), unlock("pte_validation"),
-    repeat(BATCH // 14, lock("lru_lock"), touch("lru_list"), compute("lru_batch"), unlock("lru_lock")),
+    *_lists,
     unlock("mmap_sem"),
 )
 
@@ -124,10 +135,10 @@ _free_batch = (
     compute("pte_update", times=BATCH),
     lock("pte_validation"), compute("pte_validation", times=BATCH), unlock("pte_validation"),
     flush_tlb("tlb", BATCH),
-    repeat(BATCH // 14, lock("lru_lock"), touch("lru_list"), compute("lru_batch"), unlock("lru_lock")),
+    *_lists,
     compute("memcg_charge", times=BATCH),
     lock("memcg"), compute("memcg_section", times=BATCH), unlock("memcg"),
-    repeat(BATCH // 32, lock("zone_lock"), touch("zone_free_list"), compute("zone_batch"), unlock("zone_lock")),
+    *_zone,
 )
 
 
