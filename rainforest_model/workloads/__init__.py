@@ -11,11 +11,14 @@ from ..errors import InputError
 
 
 def workloads() -> dict[str, Program]:
-    """Every shipped program by its id, discovered from the modules of this package."""
+    """Every shipped program by its id, discovered from the modules of this package.
+
+    A module has programs as its names, or in a dict called ``PROGRAMS``.
+    """
     found = {}
     for info in pkgutil.iter_modules(__path__):
         module = importlib.import_module(f"{__name__}.{info.name}")
-        for value in vars(module).values():
+        for value in (*vars(module).values(), *getattr(module, "PROGRAMS", {}).values()):
             if isinstance(value, Program):
                 found[value.id] = value
     return dict(sorted(found.items()))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from ..descriptions.program import (
+    Op,
+    Syscall,
     compute,
     count,
     every,
@@ -22,35 +24,96 @@ from ..descriptions.program import (
 _SOURCE = "will-it-scale@75f66e4, tests/{}"
 
 # A page comes from and returns to a per-CPU list; the zone's lock is taken once a batch.
-_page_from_zone = every(
+page_from_zone = every(
     "pcp_batch", lock("zone_lock"), touch("zone_free_list"), compute("zone_batch"), unlock("zone_lock")
 )
 # New pages join the LRU lists, and freed ones leave them, a pagevec at a time.
-_page_on_lru = every("pagevec", lock("lru_lock"), touch("lru_list"), compute("lru_batch"), unlock("lru_lock"))
+page_on_lru = every("pagevec", lock("lru_lock"), touch("lru_list"), compute("lru_batch"), unlock("lru_lock"))
 
-_anonymous_fault = fault(
+anonymous_fault = fault(
     read_lock("mmap_sem"),
     compute("fault_path"),
-    _page_from_zone,
+    page_from_zone,
     compute("clear_page"),
     compute("memcg_charge"), lock("memcg"), compute("memcg_section"), unlock("memcg"),
     compute("pte_update"), lock("pte_validation"), compute("pte_validation"), unlock("pte_validation"),
-    _page_on_lru,
+    page_on_lru,
     unlock("mmap_sem"),
 )
 
-_free_page = (
-    _page_on_lru,
+free_page = (
+    page_on_lru,
     compute("memcg_charge"), lock("memcg"), compute("memcg_section"), unlock("memcg"),
-    _page_from_zone,
+    page_from_zone,
 )
 
-_map_anonymous = syscall(
+map_anonymous = syscall(
     "mmap",
     write_lock("mmap_sem"),
     compute("vma_find_gap"), count("vm_committed_as", "pages"), touch("vma_tree"), compute("vma_insert"),
     unlock("mmap_sem"),
 )
+
+
+def unmap_anonymous(*freed: Op) -> Syscall:
+    """Unmap an anonymous mapping of which `pages` pages were touched; `freed` frees those of one flush."""
+    return syscall(
+        "munmap",
+        write_lock("mmap_sem"),
+        compute("vma_find"),
+        repeat(
+            "ceil(pages / pages_per_flush)",
+            compute("zap_page", times="min(pages, pages_per_flush)"),
+            compute("pte_update", times="min(pages, pages_per_flush)"),
+            lock("pte_validation"), compute("pte_validation"), unlock("pte_validation"),
+            flush_tlb("tlb", "min(pages, pages_per_flush)"),
+            *freed,
+        ),
+        touch("vma_tree"), compute("vma_remove"), count("vm_committed_as", "-pages"),
+        unlock("mmap_sem"),
+    )
+
+
+# The same by the handful: one event for what each page of it costs, so that a program with thousands of faults a
+# second stays cheap to simulate.  Locks are held as long in all, but as often only once a handful.
+_handful = "min(pages, pcp_batch)"
+_zone_once_a_batch = every(
+    f"max(1, pcp_batch // {_handful})",
+    lock("zone_lock"), touch("zone_free_list"), compute("zone_batch"), unlock("zone_lock"),
+)
+_lru_once_a_pagevec = repeat(
+    f"max(1, {_handful} // pagevec)",
+    lock("lru_lock"), touch("lru_list"), compute("lru_batch"), unlock("lru_lock"),
+)
+_charged_together = (
+    compute("memcg_charge", times=_handful),
+    lock("memcg"), compute("memcg_section", times=_handful), unlock("memcg"),
+)
+
+touch_together = repeat(
+    "ceil(pages / pcp_batch)",
+    compute("user_touch", times=_handful),
+    compute("fault_enter", times=f"{_handful} - 1"), compute("fault_exit", times=f"{_handful} - 1"),
+    fault(
+        read_lock("mmap_sem"),
+        compute("fault_path", times=_handful),
+        _zone_once_a_batch,
+        compute("clear_page", times=_handful),
+        *_charged_together,
+        compute("pte_update", times=_handful),
+        lock("pte_validation"), compute("pte_validation", times=_handful), unlock("pte_validation"),
+        _lru_once_a_pagevec,
+        unlock("mmap_sem"),
+    ),
+)
+"""Touch all pages of an anonymous mapping, a per-CPU list's batch of faults at a time."""
+
+unmap_together = unmap_anonymous(
+    repeat(
+        "ceil(min(pages, pages_per_flush) / pcp_batch)", _lru_once_a_pagevec, *_charged_together, _zone_once_a_batch
+    )
+)
+"""Unmap it, freeing as many pages at a time."""
 
 mmap = program(
     "mmap",
@@ -86,8 +149,8 @@ malloc = program(
     measure(
         "allocate and free",
         compute("malloc_user"),
-        _map_anonymous,
-        _anonymous_fault,
+        map_anonymous,
+        anonymous_fault,
         compute("malloc_user"),
         syscall(
             "munmap",
@@ -96,7 +159,7 @@ malloc = program(
             compute("zap_page"), compute("pte_update"),
             lock("pte_validation"), compute("pte_validation"), unlock("pte_validation"),
             flush_tlb("tlb", "1 if gather_tracks_pages else pages"),
-            *_free_page,
+            *free_page,
             touch("vma_tree"), compute("vma_remove"), count("vm_committed_as", "-pages"),
             unlock("mmap_sem"),
         ),
@@ -121,26 +184,9 @@ malloc_small = program(
 
 munmap = program(
     "munmap",
-    _map_anonymous,
-    repeat("pages", compute("user_touch"), _anonymous_fault),
-    measure(
-        "unmap",
-        syscall(
-            "munmap",
-            write_lock("mmap_sem"),
-            compute("vma_find"),
-            repeat(
-                "ceil(pages / pages_per_flush)",
-                compute("zap_page", times="min(pages, pages_per_flush)"),
-                compute("pte_update", times="min(pages, pages_per_flush)"),
-                lock("pte_validation"), compute("pte_validation"), unlock("pte_validation"),
-                flush_tlb("tlb", "min(pages, pages_per_flush)"),
-                repeat("min(pages, pages_per_flush)", *_free_page),
-            ),
-            touch("vma_tree"), compute("vma_remove"), count("vm_committed_as", "-pages"),
-            unlock("mmap_sem"),
-        ),
-    ),
+    map_anonymous,
+    repeat("pages", compute("user_touch"), anonymous_fault),
+    measure("unmap", unmap_anonymous(repeat("min(pages, pages_per_flush)", *free_page))),
     compute("user_loop"),
     title="touch an anonymous mapping, then unmap it; its threads share the address space",
     source="no test of will-it-scale has this name: the munmap half of page_fault1.c, on fewer pages",
@@ -149,8 +195,8 @@ munmap = program(
 
 page_fault = program(
     "page_fault",
-    _map_anonymous,
-    repeat("pages", compute("user_touch"), measure("page fault", _anonymous_fault)),
+    map_anonymous,
+    repeat("pages", compute("user_touch"), measure("page fault", anonymous_fault)),
     syscall(
         "munmap",
         write_lock("mmap_sem"),
@@ -159,7 +205,7 @@ page_fault = program(
             "ceil(pages / pages_per_flush)",
             compute("zap_page", times="min(pages, pages_per_flush)"),
             flush_tlb("tlb", "min(pages, pages_per_flush)"),
-            repeat("min(pages, pages_per_flush)", *_free_page),
+            repeat("min(pages, pages_per_flush)", *free_page),
         ),
         touch("vma_tree"), compute("vma_remove"), count("vm_committed_as", "-pages"),
         unlock("mmap_sem"),
