@@ -9,17 +9,21 @@ Two equilibria are solved together:
   ``L0 * (1 + queueing * rho / (1 - rho))``, as it does up to `BUSIEST`.  A server that is asked for more than its
   capacity makes everyone wait until what is asked for is the capacity.
 
-Misses decide the demand, demand the latency, latency the speed, and speed the misses a second.
+Misses decide the demand, demand the latency, latency the speed, and speed the misses a second: a fixed point, found
+by damped iteration.  In each one the caches are divided exactly for the latencies, and then each server's latency is
+solved exactly for the misses.
 
 What follows from it: where all memory is local, a further thread slows everybody on its socket and nobody else,
 with one exception, that threads on common data (``sharing = "process"``) together keep more of it in the cache.
-Where memory is remote, somebody slowed here asks less of the memory there, which may be a relief to third parties.
+Where memory is remote, somebody slowed here asks less of the memory there, which may be a relief to third parties;
+and one who streams hard enough to queue behind itself may gain a little by two memories instead of one (some 2 %).
 
 References
 ----------
 Eklov, D., Black-Schaffer, D., & Hagersten, E. (2011). Fast modeling of shared caches in multicore systems. *HiPEAC*.
 
-Hartstein, A., Srinivasan, V., Puzak, T. R., & Emma, P. G. (2006). Cache miss behavior: is it √2? *Computing Frontiers*.
+Hartstein, A., Srinivasan, V., Puzak, T. R., & Emma, P. G. (2006). Cache miss behavior: is it √2?
+*Computing Frontiers*.
 """
 
 from __future__ import annotations
@@ -28,6 +32,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 
 from .descriptions.footprint import Footprint
 from .descriptions.machine import Machine
@@ -237,13 +242,15 @@ class MemoryModel:
 
     def _equilibrium(self, sockets: list[list[_Runner]], running: Running) -> tuple[list[float], int]:
         """Leave every runner with its share, misses and time; give the servers' latencies and the iterations."""
-        latency = [server.latency for server in self._servers]
+        unloaded = [server.latency for server in self._servers]
+        latency = unloaded.copy()
         customers = {
             j: ways for j in range(len(latency))
             if (ways := [(r, r.weight(j)) for here in sockets for r in here if r.weight(j)])
         }
         ages: list[float | None] = [None] * len(sockets)
-        damping, before = 1.0, math.inf
+        damping = 1.0
+        steps: list[list[float]] = []
         for iteration in range(1, ITERATIONS + 1):
             change = 0.0
             for s, here in enumerate(sockets):
@@ -252,6 +259,7 @@ class MemoryModel:
                     runner.wait(latency, self._hit)
                 ages[s] = _divide(self._cache, here, ages[s])
                 change = max(change, *(_gap(r.share, old) for r, old in zip(here, held, strict=True)), 0.0)
+            start = latency.copy()
             for j, ways in customers.items():
                 solved = self._servers[j].solve(j, ways, latency, self._hit)
                 change = max(change, _gap(solved, latency[j]))
@@ -261,9 +269,13 @@ class MemoryModel:
                     for runner in here:
                         runner.wait(latency, self._hit)
                 return latency, iteration
-            # A step no smaller than the last one went too far; then trust returns slowly.
-            damping = max(damping / 2, 1 / 16) if change >= before else min(1.1 * damping, 1.0)
-            before = change
+            steps = [*steps[-2:], [new - old for new, old in zip(latency, start, strict=True)]]
+            # Steps to and fro go too far; then trust returns slowly.
+            swings = len(steps) > 1 and _slope(*steps[-2:]) < -0.25
+            damping = max(damping / 2, 1 / 16) if swings else min(1.1 * damping, 1.0)
+            if ahead := _ahead(*steps):
+                latency = [max(t + more, idle) for t, more, idle in zip(latency, ahead, unloaded, strict=True)]
+                steps = []
         raise ArithmeticError(
             f"cache and bandwidth found no equilibrium in {ITERATIONS} iterations (last change {change:.1e}) "
             f"for running = {running} of {', '.join(group.footprint.id for group in self.groups)}"
@@ -455,13 +467,15 @@ def _divide(cache: float, runners: list[_Runner], age: float | None) -> float | 
     # Shares rise no faster than the age, so the deficit is the least step upwards.
     low = high = guess
     under = over = filled(guess)
+    # Aim a little beyond the goal, so that the search has it between two points close to each other.
+    reach = 1.1
     while over < 0:
-        # Aim beyond the goal, so that the search has it between two points close to each other.
-        low, under, high = high, over, high - 1.1 * over + PRECISION
-        over = filled(high)
+        low, under, high = high, over, high - reach * over + PRECISION
+        over, reach = filled(high), 2 * reach
+    reach = 1.6
     while under > 0:
-        low, high, over = low - 1.6 * under - PRECISION, low, under
-        under = filled(low)
+        low, high, over = low - reach * under - PRECISION, low, under
+        under, reach = filled(low), 2 * reach
     age = math.exp(_root(filled, low, under, high, over))
     for runner in hungry:
         runner.hold(runner.program.share(age * runner.inserting, runner.extra))
@@ -496,6 +510,31 @@ def _root(rising: Callable[[float], float], low: float, under: float, high: floa
             over = over / 2 if side < 0 else over
             side = -1
     return middle
+
+
+def _ahead(*steps: list[float]) -> list[float] | None:
+    """What is still to come after three steps that shrink alike, slowly: a geometric series (Aitken).
+
+    Two full memories that serve the same threads settle so, as either relieves the other.
+
+    Examples
+    --------
+    >>> _ahead([64.0], [48.0], [36.0])
+    [108.0]
+    >>> _ahead([64.0], [8.0], [1.0])
+    """
+    if len(steps) < 3:
+        return None
+    first, second = (_slope(a, b) for a, b in pairwise(steps))
+    if not 0.5 < second < 0.999 or abs(second - first) > 0.1 * (1 - second):
+        return None
+    return [part * second / (1 - second) for part in steps[-1]]
+
+
+def _slope(a: list[float], b: list[float]) -> float:
+    """Of `b` over `a`, by least squares."""
+    size = sum([x * x for x in a])
+    return sum([x * y for x, y in zip(a, b, strict=True)]) / size if size else 0.0
 
 
 def _gap(new: float, old: float) -> float:
