@@ -20,6 +20,7 @@ from ..descriptions.load import system
 from ..descriptions.scenario import Scenario
 from ..results import Results
 from ..stats import paired_ratio
+from ..workloads import workload
 from ..workloads.parsec import parsec
 from .common import Options, Replicated, caption, notes, run_all, statistics
 from .searching import precision, resources, search_on, worst
@@ -75,6 +76,55 @@ def _times(r: Replicated, id: str, placement: str, name: str):
 
 def _worst(r: Replicated, id: str, placement: str) -> str:
     return worst({name: r.values(id, placement, name, "p99") for name in parsec()})
+
+
+def causes(results: Results, options: Options, id: str = "linux-2.6.32", most: int = 3) -> pd.DataFrame:
+    """What the worst neighbours do it by: one thing at a time is taken away from them, and the tail looked at.
+
+    Parameters
+    ----------
+    results : Results
+        Tell which neighbours are the worst.
+    options : Options
+        Of the further simulations.
+    id : str
+        On which kernel.
+    most : int
+        So many neighbours.
+
+    Returns
+    -------
+    DataFrame
+        Columns neighbour, then the 99th percentile in ms: as it is; ``memory`` without pressure on caches and
+        memory; ``kernel`` with kernel structures of each core's own; ``cores`` in the other half of the machine.
+    """
+    r = Replicated(results.frames["statistics"], KEYS)
+    names = sorted(parsec(), key=lambda name: -r.estimate(id, ROAMING, name, "p99").value)[:most]
+    shared = system(id).structures
+    private = {
+        name: s.model_copy(update={"scope": "core"}) for name, s in shared.items() if s.scope in ("node", "instance")
+    }
+    points = {}
+    for name in names:
+        program = workload(name)
+        points |= {
+            (name, "as it is"): search_on(id, RATE, neighbour=program),
+            (name, "memory"): _without_pressure(search_on(id, RATE, neighbour=program)),
+            (name, "kernel"): search_on(id, RATE, neighbour=program, structures=private),
+            (name, "cores"): search_on("lxc", RATE, neighbour=program),
+        }
+    runs = run_all(points, options, 4)
+    table = pd.Series({key: run.estimate("p99").value / 1000 for key, run in runs.items()}).unstack(sort=False)
+    return table.rename_axis("neighbour").reset_index()
+
+
+def _without_pressure(scenario: Scenario) -> Scenario:
+    """The same, with nobody's speed depending on the others."""
+    loads = tuple(
+        entry.model_copy(update={"program": entry.program.model_copy(update={"footprint": None})})
+        for entry in scenario.loads
+    )
+    return scenario.model_copy(update={"loads": loads})
 
 
 def figure(results: Results):

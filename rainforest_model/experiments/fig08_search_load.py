@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from functools import partial
 
 import numpy as np
+import pandas as pd
 
 from .. import paper, plots
 from ..descriptions.fitted import of_file
@@ -25,7 +26,7 @@ from ..results import Results
 from ..stats import Estimate, mean_interval
 from ..workloads.search import described
 from .common import Options, Replicated, caption, notes, run_all, statistics
-from .searching import LIMIT_MS, highest_loads, precision, resources, search_on
+from .searching import LIMIT_MS, half_of_memory, highest_loads, precision, resources, search_on
 
 TITLE = "tail latency of Search on two OS instances against load"
 KEYS = ["system", "back_ends", "rate"]
@@ -129,6 +130,41 @@ def saturates(results: Results, id: str) -> tuple[str, float, float]:
     return max(share, key=share.get), share["handlers"], share["cores"]
 
 
+def anatomy(results: Results) -> pd.DataFrame:
+    """What is busy at the load that the paper calls bearable, and how long a handler takes for a part.
+
+    Returns
+    -------
+    DataFrame
+        Columns system, rate (requests a second), part_ms, handlers_percent, cores_percent, p99_ms.
+    """
+    tails = Replicated(results.frames["statistics"], KEYS)
+    used = Replicated(results.frames["resources"], KEYS, value="value")
+    rows = [
+        (id, rate, *(used.estimate(id, 2, rate, name).value for name in ("part", "handlers", "cores")),
+         tails.estimate(id, 2, rate, "p99").value / 1000)
+        for id, rate in BEARABLE.items()
+    ]
+    return pd.DataFrame(rows, columns=["system", "rate", "part_ms", "handlers_percent", "cores_percent", "p99_ms"])
+
+
+def disagreements() -> pd.DataFrame:
+    """Where the paper's own numbers strain one another: CPU time of a request, and what it would mean for 6 cores.
+
+    Returns
+    -------
+    DataFrame
+        Columns system, cpu_ms (12 cores times utilisation over load, F86 and F87), busy_percent (of 6 cores at 300
+        requests a second, by the utilisation law), tail_ms (printed for that set-up, F91).
+    """
+    rows = []
+    for id, rate in BEARABLE.items():
+        cpu = 10 * 12 * paper.claim(f"F87.{id}").value / rate
+        alone = paper.claim(f"F91.{id}").value if id != "linux-2.6.35m" else float("nan")
+        rows.append((id, cpu, 300 * cpu / 1000 / 6 * 100, alone))
+    return pd.DataFrame(rows, columns=["system", "cpu_ms", "busy_percent", "tail_ms"])
+
+
 def verdicts(results: Results) -> list[paper.Verdict]:
     """F81 to F88."""
     tails = Replicated(results.frames["statistics"], KEYS)
@@ -142,6 +178,7 @@ def verdicts(results: Results) -> list[paper.Verdict]:
         paper.judge_fact(paper.claim("F82"), True, "as described"),
         paper.judge_fact(paper.claim("F83.backends"), 2, "as described"),
         paper.judge_fact(paper.claim("F83.cores"), 6, "as described"),
+        paper.judge_fact(paper.claim("F83.memory"), half_of_memory(), "as described"),
         paper.judge_fact(paper.claim("F83.arrivals"), True, "as described"),
     ]
     for id in ("lxc", "xen", "linux-2.6.35m", "rainforest"):

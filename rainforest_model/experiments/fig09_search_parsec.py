@@ -22,7 +22,7 @@ from ..results import Results
 from ..stats import Estimate, mean_interval, ordering_probability
 from ..workloads.parsec import parsec
 from .common import Options, Replicated, caption, notes, run_all, statistics
-from .searching import growth, precision, resources, search_on, worst
+from .searching import growth, half_of_memory, precision, resources, search_on, worst
 
 TITLE = "tail latency of Search beside each PARSEC benchmark, three systems with OS instances"
 KEYS = ["system", "rate", "neighbour"]
@@ -186,6 +186,7 @@ def verdicts(results: Results) -> list[paper.Verdict]:
             f"{longer.mean():.2f} times as long (geometric means)",
         ),
         paper.judge_fact(paper.claim("F98.cores"), 6, "as described"),
+        paper.judge_fact(paper.claim("F98.memory"), half_of_memory(), "as described"),
         paper.judge_fact(paper.claim("F98.node"), True, "as described"),
         paper.judge_fact(paper.claim("F98.load"), RATE, "as described"),
     ]

@@ -11,6 +11,7 @@ import pandas as pd
 
 from .. import histogram
 from ..descriptions import load
+from ..descriptions.program import Program
 from ..descriptions.scenario import Load, Scenario
 from ..simulation import Run, replicate
 from ..stats import Estimate, Precision, paired_ratio
@@ -33,8 +34,8 @@ def precision(options: Options) -> Precision:
 
 
 def search_on(
-    system: str, rate: float, back_ends: int = 1, neighbour: str | None = None, pinned: bool = False,
-    seconds: float = 30, search: SearchDescription | None = None,
+    system: str, rate: float, back_ends: int = 1, neighbour: str | Program | None = None, pinned: bool = False,
+    seconds: float = 30, search: SearchDescription | None = None, **rest,
 ) -> Scenario:
     """Search on S-A, in two halves of a divided system or on all cores of plain Linux, perhaps with a neighbour.
 
@@ -45,7 +46,7 @@ def search_on(
         Requests a second.
     back_ends : {1, 2}
         One, in the first half (Linux: on all cores), or one in each half with half the index.
-    neighbour : str, optional
+    neighbour : str or Program, optional
         A workload in the other half with a thread for each of its cores (Linux: a thread for each core).
     pinned : bool
         Whether each thread keeps to one core.
@@ -53,6 +54,8 @@ def search_on(
         Simulated time; the first two seconds are not recorded.
     search : SearchDescription, optional
         Instead of the shipped one.
+    **rest
+        Further fields of the scenario, such as its own structures.
     """
     machine, how = load.machine(MACHINE), load.system(system)
     divided = how.partitioning.partitioned
@@ -61,12 +64,20 @@ def search_on(
     if neighbour is not None:
         threads = machine.topology.cores // (2 if divided else 1)
         loads.append(
-            Load(program=workload(neighbour), threads=threads, partition=parts - 1, pinned=pinned)
+            Load(
+                program=workload(neighbour) if isinstance(neighbour, str) else neighbour, threads=threads,
+                partition=parts - 1, pinned=pinned,
+            )
         )
     return load.validated(Scenario, {
         "machine": machine, "system": how, "loads": loads, "cores": machine.topology.cores, "partitions": parts,
-        "duration": f"{seconds:g} s", "warmup": f"{WARMUP_S} s", "stagger": "1 ms",
+        "duration": f"{seconds:g} s", "warmup": f"{WARMUP_S} s", "stagger": "1 ms", **rest,
     })
+
+
+def half_of_memory() -> float:
+    """Memory of one half of the machine in GB."""
+    return load.machine(MACHINE).memory.capacity.plain() / 2 / 2**30
 
 
 def resources(runs: Mapping[Key, Run], columns: list[str]) -> pd.DataFrame:

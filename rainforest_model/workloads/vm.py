@@ -76,14 +76,18 @@ def unmap_anonymous(*freed: Op) -> Syscall:
 
 # The same by the handful: one event for what each page of it costs, so that a program with thousands of faults a
 # second stays cheap to simulate.  Locks are held as long in all, but as often only once a handful.
-_handful = "min(pages, pcp_batch)"
+# The pages of a mapping are split evenly into handfuls that a per-CPU list's batch can hold.
+_handful = "ceil(pages / ceil(pages / pcp_batch))"
 _zone_once_a_batch = every(
     f"max(1, pcp_batch // {_handful})",
     lock("zone_lock"), touch("zone_free_list"), compute("zone_batch"), unlock("zone_lock"),
 )
-_lru_once_a_pagevec = repeat(
-    f"max(1, {_handful} // pagevec)",
-    lock("lru_lock"), touch("lru_list"), compute("lru_batch"), unlock("lru_lock"),
+_lru_once_a_pagevec = every(
+    f"max(1, pagevec // {_handful})",
+    repeat(
+        f"max(1, {_handful} // pagevec)",
+        lock("lru_lock"), touch("lru_list"), compute("lru_batch"), unlock("lru_lock"),
+    ),
 )
 _charged_together = (
     compute("memcg_charge", times=_handful),
@@ -110,7 +114,7 @@ touch_together = repeat(
 
 unmap_together = unmap_anonymous(
     repeat(
-        "ceil(min(pages, pages_per_flush) / pcp_batch)", _lru_once_a_pagevec, *_charged_together, _zone_once_a_batch
+        f"ceil(min(pages, pages_per_flush) / {_handful})", _lru_once_a_pagevec, *_charged_together, _zone_once_a_batch
     )
 )
 """Unmap it, freeing as many pages at a time."""
