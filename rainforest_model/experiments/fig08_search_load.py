@@ -188,12 +188,19 @@ def verdicts(results: Results) -> list[paper.Verdict]:
     ))
     for id, estimate in highest(results).items():
         what, handlers, cores = saturates(results, id)
-        note = f"{what} first: handlers {handlers:.0f} %, cores {cores:.0f} % busy there"
+        note = (
+            f"{what} first: handlers {handlers:.0f} %, cores {cores:.0f} % busy there. A part takes "
+            f"{used.estimate(id, 2, 350, 'part').value:.1f} ms at 350, on RainForest "
+            f"{used.estimate('rainforest', 2, 350, 'part').value:.1f}: the cost of what is shared."
+        )
         found.append(paper.judge_value(paper.claim(f"F86.{id}"), estimate, note))
         found.append(paper.judge_value(
             paper.claim(f"F87.{id}"), used.estimate(id, 2, BEARABLE[id], "cores"), f"at {BEARABLE[id]} requests a second"
         ))
-    found.append(paper.judge_value(paper.claim("F88.utilisation"), used.estimate("linux-2.6.35m", 2, 600, "cores")))
+    found.append(paper.judge_value(
+        paper.claim("F88.utilisation"), used.estimate("linux-2.6.35m", 2, 600, "cores"),
+        f"no more, as {used.estimate('linux-2.6.35m', 2, 600, 'handlers').value:.0f} % of the handlers are busy",
+    ))
     found.append(paper.judge_value(
         paper.claim("F88.tail"), tails.estimate("linux-2.6.35m", 2, 600, "p99").scaled(1e-3)
     ))
