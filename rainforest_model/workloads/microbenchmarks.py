@@ -1,0 +1,143 @@
+"""The eleven benchmarks that section 6.2.1 runs in pairs: bzip2, sphinx3, cachebench, IOzone and netperf.
+
+Each measures the time of one unit of its work: a stretch of computation, a record of a file, a message, a
+transaction.  What they share with a neighbour is cache and memory bandwidth (by their footprints), and the
+kernel structures that they name.
+"""
+
+from __future__ import annotations
+
+from ..descriptions.footprint import Footprint
+from ..descriptions.parameter import Description, Name
+from ..descriptions.program import (
+    Op,
+    Program,
+    Syscall,
+    compute,
+    constant,
+    count,
+    get,
+    lock,
+    measure,
+    program,
+    put,
+    repeat,
+    sleep,
+    syscall,
+    unlock,
+)
+from ..descriptions.read import read_toml, validated
+from ..resources import data_path
+from .vm import free_page, page_from_zone, page_on_lru
+
+PAGES = 32
+"""Pages of an IOzone record of 128 KB."""
+WIRE_64K = "557 us"
+"""64 KB at the 941 Mb/s that TCP gets from a gigabit card (1448 of 1538 bytes of a frame)."""
+OTHER_SIDE = "50 us"
+"""Wire, interrupt moderation and the other host, for a transaction (igb: 14 us at its fastest; estimate, 30 to 100 us)."""
+
+_FILE = "workloads/microbenchmarks.toml"
+
+
+class Benchmark(Description):
+    """One benchmark: what it is, and what it asks of caches and memory."""
+
+    title: str
+    footprint: Footprint
+
+
+class Microbenchmarks(Description):
+    """The benchmarks by name."""
+
+    kind: Name
+    source: str
+    programs: dict[Name, Benchmark]
+
+
+_DESCRIBED = validated(Microbenchmarks, read_toml(data_path(_FILE)), data_path(_FILE))
+
+
+def microbenchmarks() -> list[str]:
+    """Ids of the eleven programs, in the order in which the paper numbers them.
+
+    Examples
+    --------
+    >>> microbenchmarks()[:3], len(microbenchmarks())
+    (['bzip2', 'sphinx3', 'cachebench_read'], 11)
+    """
+    return list(_DESCRIBED.programs)
+
+
+def _program(id: str, *ops: Op) -> Program:
+    known = _DESCRIBED.programs[id]
+    return program(id, *ops, title=known.title, source=_DESCRIBED.source, footprint=known.footprint)
+
+
+def _computing(id: str) -> Program:
+    """Nothing but computation, a millisecond a unit when alone."""
+    return _program(id, measure("unit", compute(constant("1 ms"), name="compute")))
+
+
+# --- files on tmpfs ---------------------------------------------------------------------------------------
+
+_new_page = (
+    count("tmpfs_blocks", 1),
+    page_from_zone, compute("memcg_charge"), lock("memcg"), compute("memcg_section"), unlock("memcg"),
+    lock("page_tree"), compute("page_insert"), unlock("page_tree"),
+    page_on_lru,
+    compute("copy_page"),
+)
+_truncate = syscall("truncate", repeat(PAGES, count("tmpfs_blocks", -1), *free_page))
+_copy_record = repeat(PAGES, compute("page_lookup"), compute("copy_page"))
+
+
+# --- TCP --------------------------------------------------------------------------------------------------
+
+
+def _send(name: str, *copied: Op) -> Syscall:
+    """Send what fits into one segment for the card."""
+    return syscall(
+        name, *copied, get("protocol_memory"), get("route"), compute("tcp_send"), put("route"), put("protocol_memory"),
+    )
+
+
+_receive = syscall(
+    "receive",
+    compute("nic_interrupt"), get("protocol_memory"), get("route"), compute("tcp_receive"), put("route"),
+    put("protocol_memory"),
+)
+_round_trip = (_send("send"), sleep(constant(OTHER_SIDE), name="other side"), _receive)
+
+
+def _inode_and_dentry(path: str) -> tuple[Op, ...]:
+    """The part of making or ending a socket that old kernels do under locks of the whole kernel."""
+    return (
+        compute(path),
+        lock("inode_lock"), compute("inode_section"), unlock("inode_lock"),
+        lock("dcache_lock"), compute("dcache_section"), unlock("dcache_lock"),
+        lock("files_lock"), compute("file_list"), unlock("files_lock"),
+    )
+
+
+PROGRAMS = {found.id: found for found in (
+    *map(_computing, ("bzip2", "sphinx3", "cachebench_read", "cachebench_write", "cachebench_modify")),
+    _program("iozone_write", measure("record", syscall("write", repeat(PAGES, *_new_page))), _truncate),
+    _program("iozone_read", measure("record", syscall("read", _copy_record))),
+    _program("iozone_modify", measure("record", syscall("write", _copy_record))),
+    _program(
+        "netperf_tcp_stream",
+        measure("64 KB", repeat(4, _send("send", compute("copy_page", times=4))), _receive,
+                sleep(constant(WIRE_64K), name="wire")),
+    ),
+    _program("netperf_tcp_rr", measure("transaction", *_round_trip)),
+    _program(
+        "netperf_tcp_crr",
+        measure(
+            "connection",
+            syscall("socket", *_inode_and_dentry("socket_create")),
+            repeat(3, *_round_trip),
+            syscall("close", *_inode_and_dentry("socket_destroy")),
+        ),
+    ),
+)}
