@@ -756,12 +756,12 @@ def verdict_table(verdicts: Iterable[Verdict]) -> str:
     --------
     >>> from types import SimpleNamespace
     >>> near = SimpleNamespace(value=131.2, low=130.0, high=132.4)
-    >>> print(verdict_table([judge_value(claim("F91.rainforest"), near), not_modelled(claim("F66"))]))
+    >>> print(verdict_table([judge_value(claim("F91.lxc"), near), not_modelled(claim("F66"))]))
     2 claims: 1 hold, 0 miss, 1 not modelled (predicted 1/1)
     <BLANKLINE>
-    claim           verdict       role       paper     model             note
-    F91.rainforest  holds         predicted  128.5 ms  131.2 [130, 132]  2.1 % above
-    F66             not modelled  context    -         -
+    claim    verdict       role       paper     model             note
+    F91.lxc  holds         predicted  129.3 ms  131.2 [130, 132]  1.5 % above
+    F66      not modelled  context    -         -
     """
     rows = list(verdicts)
     printed = {stated.id: stated.printed for stated in claims()}

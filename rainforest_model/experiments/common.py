@@ -105,19 +105,26 @@ def curves(runs: Mapping[Key, Run], columns: list[str]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[*columns, "latency_us", "probability"])
 
 
-def notes(runs: Mapping[Key, Run], options: Options) -> dict:
-    """What a caption says of the runs."""
+MANY = 4
+"""So many programs are counted in a caption, not named."""
+
+
+def notes(runs: Mapping[Key, Run], options: Options, replications: int | Precision | None = None) -> dict:
+    """What a caption says of the runs; `replications` as for `run_all`."""
+    rule = replications or options.precision
     n = [len(run.outcomes) for run in runs.values()]
     tight = sum("<=" in run.stopped for run in runs.values())
     durations: dict[str, list[str]] = {}
     for run in runs.values():
         names = durations.setdefault(run.scenario.duration, [])
         names += [load.program.id for load in run.scenario.loads if load.program.id not in names]
-    told = "; ".join(f"{', '.join(names)}: {time}" for time, names in durations.items())
+    told = "; ".join(
+        f"{', '.join(names) if len(names) < MANY else f'{len(names)} programs'}: {time}" for time, names in durations.items()
+    )
     return {
         "replications": [min(n), max(n)], "scenarios": len(runs), "tight": tight, "duration": told,
         "samples": sum(run.samples for run in runs.values()), "engine": options.engine,
-        "rule": f"p99 to {100 * options.precision.relative:g} % or {options.precision.cap} replications",
+        "rule": "" if isinstance(rule, int) else f"p99 to {100 * rule.relative:g} % or {rule.cap} replications",
     }
 
 
@@ -125,9 +132,10 @@ def caption(notes: Mapping, seed: int) -> str:
     """How the numbers came about, computed from the notes of the results."""
     low, high = notes["replications"]
     n = f"{low}" if low == high else f"{low} to {high}"
+    rule = f"; {notes['rule']}: {notes['tight']} of {notes['scenarios']} were tight" if notes["rule"] else ""
     return (
-        f"{n} replications ({notes['duration']}) for each curve, {notes['samples']:,} calls in all; {notes['rule']}: "
-        f"{notes['tight']} of {notes['scenarios']} were tight. Common random numbers, seed {seed}."
+        f"{n} replications ({notes['duration']}) for each curve, {notes['samples']:,} calls in all{rule}. Common random "
+        f"numbers, seed {seed}."
     )
 
 

@@ -48,7 +48,7 @@ def run(options: Options) -> Results:
     """Simulate all points."""
     runs = run_all(describe(options), options, precision(options))
     frames = {"statistics": statistics(runs, KEYS), "resources": resources(runs, KEYS)}
-    return Results("fig03b_search_parsec_linux", options.quality, options.seed, frames, notes(runs, options))
+    return Results("fig03b_search_parsec_linux", options.quality, options.seed, frames, notes(runs, options, precision(options)))
 
 
 def slowdowns(results: Results, placement: str = ROAMING) -> pd.DataFrame:

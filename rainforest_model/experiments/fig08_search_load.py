@@ -58,7 +58,7 @@ def run(options: Options) -> Results:
     runs = run_all(describe(options), options, rule)
     loads = highest_loads({id: partial(_at, id, options) for id in SYSTEMS}, LOWEST, HIGHEST, rule.minimum, options)
     frames = {"statistics": statistics(runs, KEYS), "resources": resources(runs, KEYS), "highest": loads}
-    return Results("fig08_search_load", options.quality, options.seed, frames, notes(runs, options))
+    return Results("fig08_search_load", options.quality, options.seed, frames, notes(runs, options, rule))
 
 
 def figure(results: Results):
@@ -100,8 +100,10 @@ def describe_figure(results: Results) -> str:
     """The caption, computed from the results."""
     told = ", ".join(f"{system(id).title} {e.value:.0f} ± {(e.high - e.low) / 2:.0f}"
                      for id, e in highest(results).items())
-    return f"Highest load with a tail within {LIMIT_MS} ms (line), requests a second: {told}. " + caption(
-        results.notes, results.seed
+    tail = Replicated(results.frames["statistics"], KEYS).estimate("rainforest", 2, RATES[0], "p99").value / 1000
+    return (
+        f"Highest load with a tail within {LIMIT_MS} ms (line), requests a second: {told}. RainForest's tail at "
+        f"{RATES[0]} requests a second is {tail:.0f} ms. " + caption(results.notes, results.seed)
     )
 
 

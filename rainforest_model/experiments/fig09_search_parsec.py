@@ -51,7 +51,7 @@ def run(options: Options) -> Results:
     """Simulate all points."""
     runs = run_all(describe(options), options, precision(options))
     frames = {"statistics": statistics(runs, KEYS), "resources": resources(runs, KEYS)}
-    return Results("fig09_search_parsec", options.quality, options.seed, frames, notes(runs, options))
+    return Results("fig09_search_parsec", options.quality, options.seed, frames, notes(runs, options, precision(options)))
 
 
 def slowdowns(results: Results) -> pd.DataFrame:
