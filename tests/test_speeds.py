@@ -56,10 +56,7 @@ def tables_of(first_ms: float, second_ms: float, cores: int = 2, later: str = "3
 
 
 def latencies(tables, until_ms: float, engine: str):
-    if engine == "compiled":
-        model = CompiledEngine(tables)
-    else:
-        model = MachineModel(tables)
+    model = CompiledEngine(tables) if engine == "compiled" else MachineModel(tables)
     model.run(int(until_ms * MS))
     return model.outcome().moments
 
@@ -162,9 +159,22 @@ def test_parts_that_nobody_receives_are_refused():
         ))
 
 
-def test_a_gather_without_a_part_is_refused():
-    with pytest.raises(InputError, match="no part was received before"):
+RECEIVE, WORK, GATHER = pg.receive_part("parts"), pg.compute(pg.constant("1 ms")), pg.gather("x")
+
+
+@pytest.mark.parametrize(
+    ("ops", "reason"),
+    [
+        ((WORK, GATHER), "no part was received before"),
+        ((RECEIVE, WORK, GATHER, GATHER), "no part was received before"),
+        ((RECEIVE, WORK), "keeps a part at the end"),
+        ((RECEIVE, RECEIVE, GATHER), "has a part already"),
+        ((RECEIVE, pg.repeat(2, GATHER)), "different parts on each pass"),
+        ((pg.every(2, RECEIVE), GATHER), "different parts on each pass"),
+    ],
+)
+def test_each_part_is_received_and_gathered_once(ops, reason):
+    with pytest.raises(InputError, match=reason):
         lower(Scenario(
-            machine=ideal_machine(1), system=bare_system(), cores=1,
-            loads=(Load(program=pg.program("p", pg.compute(pg.constant("1 ms")), pg.gather("x"))),),
+            machine=ideal_machine(1), system=bare_system(), cores=1, loads=(Load(program=pg.program("p", *ops)),),
         ))

@@ -265,7 +265,8 @@ class Measure(Block):
 
 AnyOp = Annotated[
     Compute | Sleep | Lock | ReadLock | WriteLock | Unlock | Count | Get | Put
-    | Read | Touch | FlushTlb | Send | Receive | Scatter | ReceivePart | Gather | Syscall | Fault | Repeat | Every | Measure,
+    | Read | Touch | FlushTlb | Send | Receive | Scatter | ReceivePart | Gather
+    | Syscall | Fault | Repeat | Every | Measure,
     Field(discriminator="do"),
 ]
 for _block in (Block, Syscall, Fault, Repeat, Every, Measure):

@@ -161,7 +161,8 @@ def build(layout: Layout, warmup: int) -> np.ndarray:
         TRACE: layout.trace, TRACE_SIZE: layout.trace_size, SERIES: len(t.series), READ_OCC: t.read_occupancy,
         WRITE_OCC: t.write_occupancy, DELIVER: t.interrupt_deliver, LATENCY: layout.latency,
         DISTANCE: layout.distance, SOCKETS: len(t.distance), QUEUE_SIZE: t.queue_capacity, CULPRIT: -1,
-        GROUPS: t.groups, MIX_MASK: layout.mix_slots - 1, WEIGHTS: layout.weights, MIXES: layout.mixes, REQUESTS: layout.requests,
+        GROUPS: t.groups, MIX_MASK: layout.mix_slots - 1, WEIGHTS: layout.weights, MIXES: layout.mixes,
+        REQUESTS: layout.requests,
     }
     for key, value in header.items():
         a[key] = value

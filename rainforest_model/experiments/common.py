@@ -119,7 +119,8 @@ def notes(runs: Mapping[Key, Run], options: Options, replications: int | Precisi
         names = durations.setdefault(run.scenario.duration, [])
         names += [load.program.id for load in run.scenario.loads if load.program.id not in names]
     told = "; ".join(
-        f"{', '.join(names) if len(names) < MANY else f'{len(names)} programs'}: {time}" for time, names in durations.items()
+        f"{', '.join(names) if len(names) < MANY else f'{len(names)} programs'}: {time}"
+        for time, names in durations.items()
     )
     return {
         "replications": [min(n), max(n)], "scenarios": len(runs), "tight": tight, "duration": told,
@@ -134,8 +135,8 @@ def caption(notes: Mapping, seed: int) -> str:
     n = f"{low}" if low == high else f"{low} to {high}"
     rule = f"; {notes['rule']}: {notes['tight']} of {notes['scenarios']} were tight" if notes["rule"] else ""
     return (
-        f"{n} replications ({notes['duration']}) for each curve, {notes['samples']:,} calls in all{rule}. Common random "
-        f"numbers, seed {seed}."
+        f"{n} replications ({notes['duration']}) for each curve, {notes['samples']:,} calls in all{rule}. Common "
+        f"random numbers, seed {seed}."
     )
 
 

@@ -72,7 +72,8 @@ def run(options: Options) -> Results:
     runs = run_all(describe(options), options, _replications(options))
     table = statistics(runs, KEYS)
     frames = {"statistics": table[table.statistic == "mean"]}
-    return Results("fig07_slowdown_grid", options.quality, options.seed, frames, notes(runs, options, _replications(options)))
+    told = notes(runs, options, _replications(options))
+    return Results("fig07_slowdown_grid", options.quality, options.seed, frames, told)
 
 
 def grids(results: Results) -> dict[str, np.ndarray]:
@@ -149,8 +150,8 @@ def _mean(grid: np.ndarray, streaming: bool) -> float:
 def describe_figure(results: Results) -> str:
     """The caption, computed from the results."""
     told = "; ".join(
-        f"{load.system(id).title} {_mean(grid, True):.1f} % beside cachebench write and modify, {_mean(grid, False):.1f} % "
-        "beside the others" for id, grid in grids(results).items()
+        f"{load.system(id).title} {_mean(grid, True):.1f} % beside cachebench write and modify, "
+        f"{_mean(grid, False):.1f} % beside the others" for id, grid in grids(results).items()
     )
     r = Replicated(results.frames["statistics"], KEYS)
     record = r.estimate("rainforest", "iozone_write", ALONE, "mean").value
@@ -198,7 +199,9 @@ def verdicts(results: Results) -> list[paper.Verdict]:
             paper.claim("F71.memory"), machine.memory.capacity.plain() / machine.topology.sockets / INSTANCES / 2**30,
             "half of a node",
         ),
-        paper.judge_fact(paper.claim("F71.node"), machine.topology.cores_per_socket >= CORES, "six cores of one socket"),
+        paper.judge_fact(
+            paper.claim("F71.node"), machine.topology.cores_per_socket >= CORES, "six cores of one socket"
+        ),
         paper.judge_fact(paper.claim("F72"), len(names), "as described"),
         paper.judge_fact(
             paper.claim("F73"), workload("cachebench_read").footprint.working_set.value, "as described"

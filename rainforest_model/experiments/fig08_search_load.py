@@ -186,7 +186,8 @@ def verdicts(results: Results) -> list[paper.Verdict]:
     for id in ("lxc", "xen", "linux-2.6.35m", "rainforest"):
         found.append(paper.judge_value(paper.claim(f"F84.{id}"), tails.estimate(id, 2, 400, "p99").scaled(1e-3)))
     found.append(paper.judge_value(
-        paper.claim("F85"), leaves_plateau(tails, "linux-2.6.35m"), f"where p99 is {PLATEAU:g} times that of the lowest load"
+        paper.claim("F85"), leaves_plateau(tails, "linux-2.6.35m"),
+        f"where p99 is {PLATEAU:g} times that of the lowest load",
     ))
     for id, estimate in highest(results).items():
         what, handlers, cores = saturates(results, id)
@@ -197,7 +198,8 @@ def verdicts(results: Results) -> list[paper.Verdict]:
         )
         found.append(paper.judge_value(paper.claim(f"F86.{id}"), estimate, note))
         found.append(paper.judge_value(
-            paper.claim(f"F87.{id}"), used.estimate(id, 2, BEARABLE[id], "cores"), f"at {BEARABLE[id]} requests a second"
+            paper.claim(f"F87.{id}"), used.estimate(id, 2, BEARABLE[id], "cores"),
+            f"at {BEARABLE[id]} requests a second",
         ))
     found.append(paper.judge_value(
         paper.claim("F88.utilisation"), used.estimate("linux-2.6.35m", 2, 600, "cores"),

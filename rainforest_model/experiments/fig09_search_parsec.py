@@ -51,7 +51,8 @@ def run(options: Options) -> Results:
     """Simulate all points."""
     runs = run_all(describe(options), options, precision(options))
     frames = {"statistics": statistics(runs, KEYS), "resources": resources(runs, KEYS)}
-    return Results("fig09_search_parsec", options.quality, options.seed, frames, notes(runs, options, precision(options)))
+    told = notes(runs, options, precision(options))
+    return Results("fig09_search_parsec", options.quality, options.seed, frames, told)
 
 
 def slowdowns(results: Results) -> pd.DataFrame:
@@ -173,16 +174,17 @@ def verdicts(results: Results) -> list[paper.Verdict]:
     found += [
         paper.judge_value(
             paper.claim("F92"), low,
-            f"handlers {used.estimate('xen', LOWER, ALONE, 'handlers').value:.0f} % busy: the tail is still that of the "
-            "requests' own length.",
+            f"handlers {used.estimate('xen', LOWER, ALONE, 'handlers').value:.0f} % busy: the tail is still that of "
+            "the requests' own length.",
         ),
         paper.judge_probability(paper.claim("F92.order"), r.holds(*order)),
         paper.judge_value(paper.claim("F93"), _mean_growth(r, "xen"), f"mean over the 13 benchmarks. {SHARED}"),
     ]
-    for id, claim in (("rainforest", "F94"), ("lxc", "F95")):
+    for id, claim, why in (("rainforest", "F94", "Nothing is shared."), ("lxc", "F95", SHARED)):
         name = _worst(r, id)
-        found.append(paper.judge_value(paper.claim(claim), _growth(r, id, name), f"worst beside {name}. {SHARED if id == 'lxc' else 'Nothing is shared.'}"))
-    found.append(paper.judge_value(paper.claim("F96"), _collapse(r), "where p99 is twice that at 250 requests a second"))
+        found.append(paper.judge_value(paper.claim(claim), _growth(r, id, name), f"worst beside {name}. {why}"))
+    twice = f"where p99 is twice that at {LOWER} requests a second"
+    found.append(paper.judge_value(paper.claim("F96"), _collapse(r), twice))
     faster, longer = _batches_against_linux(r, used)
     found += [
         paper.judge_probability(

@@ -56,7 +56,7 @@ class Code:
         return list(self.symbols).index(name)
 
     def has_copy(self, name: str, program: Program) -> bool:
-        """Whether a thread of this program has a copy of what a symbol stands for: a queue of parts is its receivers'."""
+        """Whether threads of this program have a copy of a symbol: a queue of parts is its receivers'."""
         return name not in self.receivers or any(program is other for other in self.receivers[name])
 
     def measured(self, name: str) -> int:

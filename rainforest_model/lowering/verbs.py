@@ -61,7 +61,7 @@ class Body:
         self.interrupts_off = 0
         self.occurrences: dict[str, int] = {}
         self.timed = False
-        self.receives_part = False
+        self.has_part = False
         kernel = lowering.system.kernel
         self.names = {
             "cpus": lowering.where.cpus,
@@ -83,6 +83,8 @@ class Body:
             self._op(item, f"ops.{index}")
         if self.held:
             raise self._error("is still held at the end of the program", "ops", self.held[-1].what)
+        if self.has_part:
+            raise self._error("keeps a part at the end of the program", "ops")
         if not self.timed:
             raise self._error("no operation takes time, so the program would never let any pass", "ops")
         self.code.emit("repeat", op.JUMP, start)
@@ -214,10 +216,12 @@ class Body:
         self.measuring = False
 
     def _balanced(self, item: pg.Block, key: str) -> None:
-        before = sorted(held.sort for held in self.held)
+        before, part = sorted(held.sort for held in self.held), self.has_part
         self._block(item, key)
         if sorted(held.sort for held in self.held) != before:
             raise self._error("takes and releases different locks on each pass", key)
+        if self.has_part != part:
+            raise self._error("receives and gathers different parts on each pass", key)
 
     def _repeat(self, item: pg.Repeat, key: str) -> None:
         times = self._whole(item.times, f"{key}.times", high=2**31)
@@ -475,11 +479,14 @@ class Body:
         if self.outside:
             raise self._error("a part is received on the machine", key, item.what)
         self._may_sleep(key)
-        self.timed = self.receives_part = True
+        if self.has_part:
+            raise self._error("has a part already, which it must gather before", key, item.what)
+        self.timed = self.has_part = True
         self.code.receivers.setdefault(item.what, []).append(self.program)
         self.code.emit(f"receive {item.what}", op.RECEIVE_PART, self._parts(item.what))
 
     def _gather(self, item: pg.Gather, key: str) -> None:
-        if not self.receives_part:
+        if not self.has_part:
             raise self._error("no part was received before", key, item.name)
+        self.has_part = False
         self.code.emit(f"gather {item.name}", op.GATHER, self.code.measured(item.name))

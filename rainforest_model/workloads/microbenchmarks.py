@@ -35,7 +35,7 @@ PAGES = 32
 WIRE_64K = "557 us"
 """64 KB at the 941 Mb/s that TCP gets from a gigabit card (1448 of 1538 bytes of a frame)."""
 OTHER_SIDE = "50 us"
-"""Wire, interrupt moderation and the other host, for a transaction (igb: 14 us at its fastest; estimate, 30 to 100 us)."""
+"""Wire, interrupt moderation and the other host, for a transaction (igb: 14 us at best; estimate, 30 to 100)."""
 
 _FILE = "workloads/microbenchmarks.toml"
 

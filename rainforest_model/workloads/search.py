@@ -13,7 +13,6 @@ from pydantic import field_validator
 
 from ..descriptions.fitted import with_fitted
 from ..descriptions.footprint import Footprint
-from ..descriptions.read import read_toml, validated
 from ..descriptions.parameter import Description, Name, Plain, Time, misfit
 from ..descriptions.program import (
     Program,
@@ -37,6 +36,7 @@ from ..descriptions.program import (
     unlock,
     write_lock,
 )
+from ..descriptions.read import read_toml, validated
 from ..descriptions.scenario import Load
 from ..errors import InputError
 from ..resources import data_path
@@ -112,7 +112,8 @@ def described(**values: float) -> SearchDescription:
 # Memory comes and goes in batches, each in one operation: a lock that really serves 14 or 31 pages at a time is held
 # once for the batch.  It is busy for a few percent of the time either way, so that few wait for it, and those longer.
 _zone = (
-    lock("zone_lock"), touch("zone_free_list"), compute("zone_batch", times=f"{BATCH} // pcp_batch"), unlock("zone_lock"),
+    lock("zone_lock"), touch("zone_free_list"), compute("zone_batch", times=f"{BATCH} // pcp_batch"),
+    unlock("zone_lock"),
 )
 _lists = (
     lock("lru_lock"), touch("lru_list"), compute("lru_batch", times=f"{BATCH} // pagevec"), unlock("lru_lock"),
