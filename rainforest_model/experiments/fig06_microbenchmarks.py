@@ -94,7 +94,9 @@ def figure(results: Results):
                 mean = r.estimate(program, id, EVERYTHING_SHARED, "mean").value
                 ax.axvline(mean, color=look["color"], linestyle=":", linewidth=0.8)
             ax.set_xlabel(f"latency of {program} (us)")
-            plots.log_axis(ax, 0.9 * here[here.probability > 0.001].latency_us.min(), 1.1 * here[here.probability < plots.TOPMOST].latency_us.max())
+            low = here[here.probability > 0.001].latency_us.min()
+            high = here[here.probability < plots.TOPMOST].latency_us.max()
+            plots.log_axis(ax, 0.9 * low, 1.1 * high)
             ax.set_title(program)
             plots.nines(ax)
         for ax in axes[0][1:]:

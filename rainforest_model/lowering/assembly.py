@@ -193,7 +193,7 @@ class Assembly:
         return objects, bind
 
     def _address(self, column: int, bind: np.ndarray) -> None:
-        """Tell those who scatter into a queue where its copies begin, which lie side by side, and how many there are."""
+        """Tell those who scatter into a queue where its copies begin, which lie side by side, and how many they are."""
         copies = np.unique(bind[bind[:, column] >= 0, column])
         bind[bind[:, column] < 0, column] = copies[0]
         for row in self.code.rows:

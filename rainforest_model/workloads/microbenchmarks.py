@@ -1,8 +1,9 @@
 """The eleven benchmarks that section 6.2.1 runs in pairs: bzip2, sphinx3, cachebench, IOzone and netperf.
 
 Each measures the time of one unit of its work: a stretch of computation, a record of a file, a message, a
-transaction.  No two measure under one name, or a neighbour's times would be taken for one's own.  What they share with a neighbour is cache and memory bandwidth (by their footprints), and the
-kernel structures that they name.
+transaction.  No two measure under one name, or a neighbour's times would be taken for one's own.  What they
+share with a neighbour is cache and memory bandwidth (by their footprints), and the kernel structures that
+they name.
 """
 
 from __future__ import annotations
