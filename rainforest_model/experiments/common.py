@@ -53,6 +53,15 @@ class Options:
 Key = tuple
 
 
+def without_pressure(scenario: Scenario) -> Scenario:
+    """The same scenario, with nobody's speed depending on who else presses on caches and memory."""
+    loads = tuple(
+        load.model_copy(update={"program": load.program.model_copy(update={"footprint": None})})
+        for load in scenario.loads
+    )
+    return scenario.model_copy(update={"loads": loads})
+
+
 def run_all(
     scenarios: Mapping[Key, Scenario], options: Options, replications: int | Precision | None = None
 ) -> dict[Key, Run]:

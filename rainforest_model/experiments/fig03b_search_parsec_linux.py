@@ -23,7 +23,7 @@ from ..results import Results
 from ..stats import paired_ratio
 from ..workloads import workload
 from ..workloads.parsec import parsec
-from .common import Options, Replicated, caption, notes, run_all, statistics
+from .common import Options, Replicated, caption, notes, run_all, statistics, without_pressure
 from .searching import precision, resources, search_on, worst
 
 TITLE = "tail latency of Search beside each PARSEC benchmark, four Linux kernels"
@@ -110,22 +110,13 @@ def causes(results: Results, options: Options, id: str = "linux-2.6.32", most: i
         program = workload(name)
         points |= {
             (name, "as it is"): search_on(id, RATE, neighbour=program),
-            (name, "memory"): _without_pressure(search_on(id, RATE, neighbour=program)),
+            (name, "memory"): without_pressure(search_on(id, RATE, neighbour=program)),
             (name, "kernel"): search_on(id, RATE, neighbour=program, structures=private),
             (name, "cores"): search_on("lxc", RATE, neighbour=program),
         }
     runs = run_all(points, options, 4)
     table = pd.Series({key: run.estimate("p99").value / 1000 for key, run in runs.items()}).unstack(sort=False)
     return table.rename_axis("neighbour").reset_index()
-
-
-def _without_pressure(scenario: Scenario) -> Scenario:
-    """The same, with nobody's speed depending on the others."""
-    loads = tuple(
-        entry.model_copy(update={"program": entry.program.model_copy(update={"footprint": None})})
-        for entry in scenario.loads
-    )
-    return scenario.model_copy(update={"loads": loads})
 
 
 def figure(results: Results):
