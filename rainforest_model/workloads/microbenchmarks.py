@@ -1,7 +1,7 @@
 """The eleven benchmarks that section 6.2.1 runs in pairs: bzip2, sphinx3, cachebench, IOzone and netperf.
 
 Each measures the time of one unit of its work: a stretch of computation, a record of a file, a message, a
-transaction.  What they share with a neighbour is cache and memory bandwidth (by their footprints), and the
+transaction.  No two measure under one name, or a neighbour's times would be taken for one's own.  What they share with a neighbour is cache and memory bandwidth (by their footprints), and the
 kernel structures that they name.
 """
 
@@ -76,7 +76,7 @@ def _program(id: str, *ops: Op) -> Program:
 
 def _computing(id: str) -> Program:
     """Nothing but computation, a millisecond a unit when alone."""
-    return _program(id, measure("unit", compute(constant("1 ms"), name="compute")))
+    return _program(id, measure(f"unit of {id}", compute(constant("1 ms"), name="compute")))
 
 
 # --- files on tmpfs ---------------------------------------------------------------------------------------
@@ -122,9 +122,9 @@ def _inode_and_dentry(path: str) -> tuple[Op, ...]:
 
 PROGRAMS = {found.id: found for found in (
     *map(_computing, ("bzip2", "sphinx3", "cachebench_read", "cachebench_write", "cachebench_modify")),
-    _program("iozone_write", measure("record", syscall("write", repeat(PAGES, *_new_page))), _truncate),
-    _program("iozone_read", measure("record", syscall("read", _copy_record))),
-    _program("iozone_modify", measure("record", syscall("write", _copy_record))),
+    _program("iozone_write", measure("record written", syscall("write", repeat(PAGES, *_new_page))), _truncate),
+    _program("iozone_read", measure("record read", syscall("read", _copy_record))),
+    _program("iozone_modify", measure("record written again", syscall("write", _copy_record))),
     _program(
         "netperf_tcp_stream",
         measure("64 KB", repeat(4, _send("send", compute("copy_page", times=4))), _receive,
