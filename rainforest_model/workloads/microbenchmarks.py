@@ -83,14 +83,19 @@ def _computing(id: str) -> Program:
 # --- files on tmpfs ---------------------------------------------------------------------------------------
 
 _new_page = (
-    count("tmpfs_blocks", 1),
+    compute("file_page"),
+    count("tmpfs_blocks", 1), count("vm_committed_as", 1),
     page_from_zone, compute("memcg_charge"), lock("memcg"), compute("memcg_section"), unlock("memcg"),
     lock("page_tree"), compute("page_insert"), unlock("page_tree"),
     page_on_lru,
-    compute("copy_page"),
+    compute("fill_new_page"),
 )
-_truncate = syscall("truncate", repeat(PAGES, count("tmpfs_blocks", -1), *free_page))
-_copy_record = repeat(PAGES, compute("page_lookup"), compute("copy_page"))
+# A truncation gives the pages back one by one, and what was counted of them all at once (shmem_recalc_inode).
+_truncate = syscall(
+    "truncate", repeat(PAGES, compute("page_lookup"), *free_page),
+    count("tmpfs_blocks", -PAGES), count("vm_committed_as", -PAGES),
+)
+_copy_record = repeat(PAGES, compute("file_page"), compute("page_lookup"), compute("copy_file_page"))
 
 
 # --- TCP --------------------------------------------------------------------------------------------------
@@ -112,12 +117,14 @@ _round_trip = (_send("send"), sleep(constant(OTHER_SIDE), name="other side"), _r
 
 
 def _inode_and_dentry(path: str) -> tuple[Op, ...]:
-    """The part of making or ending a socket that old kernels do under locks of the whole kernel."""
+    """The part of making or ending a socket that old kernels do under locks of the whole kernel.
+
+    Its file is on no list of open files (``init_file`` and ``file_kill``, fs/file_table.c, 2.6.32).
+    """
     return (
         compute(path),
         lock("inode_lock"), compute("inode_section"), unlock("inode_lock"),
         lock("dcache_lock"), compute("dcache_section"), unlock("dcache_lock"),
-        lock("files_lock"), compute("file_list"), unlock("files_lock"),
     )
 
 
@@ -138,7 +145,11 @@ PROGRAMS = {found.id: found for found in (
             "connection",
             syscall("socket", *_inode_and_dentry("socket_create")),
             repeat(3, *_round_trip),
-            syscall("close", *_inode_and_dentry("socket_destroy")),
+            syscall(
+                "close",
+                lock("time_wait"), compute("time_wait_section"), unlock("time_wait"),
+                *_inode_and_dentry("socket_destroy"),
+            ),
         ),
     ),
 )}
