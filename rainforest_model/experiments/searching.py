@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -141,14 +141,18 @@ def highest_loads(
     step: float = RATE_STEP,
 ) -> pd.DataFrame:
     """`highest_load` of several systems in several replications: columns system, replication, rate."""
-    points: Iterable = [(id, i) for id in scenarios_at for i in range(replications)]
+    points = [(id, i) for id in scenarios_at for i in range(replications)]
 
     def one(point):
         id, i = point
         return id, i, highest_load(scenarios_at[id], low, high, i, options, step)
 
+    rows = []
     with ThreadPoolExecutor(options.jobs) as pool:
-        rows = list(pool.map(one, points))
+        for row in pool.map(one, points):
+            rows.append(row)
+            if options.progress is not None:
+                options.progress(len(rows), len(points))
     return pd.DataFrame(rows, columns=["system", "replication", "rate"])
 
 
