@@ -215,7 +215,7 @@ def verdicts(results: Results) -> list[paper.Verdict]:
             paper.claim("F75"), ordering_probability(more),
             "streaming writers, then the others: " + "; ".join(shares) + f". They differ from RainForest by "
             f"{min(margins):+.2f} to {max(margins):+.2f} points: nearly all of a slowdown is the cache's and the "
-            "memory's, which four systems share alike; interrupts that one kernel takes on its neighbour's cores are not "
+            "memory's, which four systems share alike; interrupts that one kernel takes on a neighbour's cores are not "
             "modelled.",
         ),
     ]
