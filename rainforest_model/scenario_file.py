@@ -307,9 +307,10 @@ class _Reader:
         try:
             scenario = load.validated(Scenario, fields, self.path)
         except InputError as error:
-            if error.key != "loads":
+            first, *rest = str(error.key).split(".")
+            if first != "loads":
                 raise
-            raise self._misfit(error.reason, "load") from None
+            raise self._misfit(error.reason, ".".join(["load", *rest])) from None
         try:
             lower(scenario)
         except InputError as error:

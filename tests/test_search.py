@@ -99,11 +99,12 @@ def test_more_cores_than_the_machine_has_are_refused():
 
 
 def test_a_partition_that_is_not_there_is_refused():
-    with pytest.raises(InputError, match="there are 2, counted from 0"):
+    with pytest.raises(InputError, match="2, but there are 2, counted from 0") as caught:
         load.validated(Scenario, {
             "machine": load.machine("S-A"), "system": load.system("lxc"), "cores": 12, "partitions": 2,
             "loads": [Load(program=search.search_back_end, partition=2)],
         })
+    assert caught.value.key == "loads.0.partition"
 
 
 def test_a_neighbour_in_the_other_half_does_not_share_a_core():

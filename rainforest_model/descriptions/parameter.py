@@ -19,7 +19,7 @@ MOST_CYCLES = 3.6e11
 LARGEST = 1e18
 
 
-def misfit(key: str | tuple[str, ...], reason: str) -> PydanticCustomError:
+def misfit(key: str | tuple[str | int, ...], reason: str) -> PydanticCustomError:
     """What a validator raises where one `key` of its table, or of a table in it, is at fault."""
     keys = (key,) if isinstance(key, str) else key
     return PydanticCustomError("misfit", "{reason}", {"keys": keys, "reason": reason})

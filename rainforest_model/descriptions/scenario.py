@@ -97,7 +97,8 @@ class Scenario(Description):
             raise misfit("warmup", f"must end before the duration of {self.duration.strip()}")
         for number, load in enumerate(self.loads):
             if load.partition is not None and load.partition >= self.partitions:
-                raise misfit(("loads", str(number), "partition"), f"there are {self.partitions}, counted from 0")
+                reason = f"{load.partition}, but there are {self.partitions}, counted from 0"
+                raise misfit(("loads", number, "partition"), reason)
         tasks = sum(load.processes * load.threads * len(load.copies(self.partitions)) for load in self.loads)
         if tasks > MAX_TASKS:
             raise misfit("loads", f"{tasks} threads; the engines have room for {MAX_TASKS}")
