@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -246,7 +247,11 @@ def test_an_interruption_exits_with_130_and_keeps_what_is_finished(root, monkeyp
 @pytest.mark.skipif(sys.platform == "win32", reason="signals differ")
 def test_ctrl_c_ends_a_simulation():
     command = [sys.executable, "-m", "rainforest_model", "reproduce", "fig06", "--check", "--jobs", "1"]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    # A shell that runs the tests in the background lets them ignore Ctrl-C, and what they start would inherit that.
+    listen = partial(signal.signal, signal.SIGINT, signal.default_int_handler)
+    process = subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=listen
+    )
     try:
         time.sleep(5)  # in the middle of it, whether it compiles or simulates
         process.send_signal(signal.SIGINT)
