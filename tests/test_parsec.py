@@ -45,7 +45,7 @@ def test_all_thirteen_are_there_and_found():
 
 def test_every_number_lies_in_its_range_and_says_where_it_comes_from():
     found = list(parameters(SUITE))
-    assert len(found) == 8 + 1 + 13 * 14
+    assert len(found) == 8 + 1 + 2 + 13 * 14
     for where, parameter in found:
         low, high = parameter.range
         assert low <= parameter.value <= high, where

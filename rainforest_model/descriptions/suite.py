@@ -101,6 +101,21 @@ class CarriedOver(Description):
     older_core: Plain
 
 
+class Simulated(Description):
+    """What no counter tells, and the simulation needs.
+
+    Attributes
+    ----------
+    section : Parameter
+        How long a thread holds the mutex of its process.
+    evenness : Parameter
+        Coefficient of variation of the bursts between barriers.
+    """
+
+    section: Time
+    evenness: Plain
+
+
 class Measured(Description):
     """One program of the suite.
 
@@ -163,6 +178,7 @@ class Suite(Description):
     id, title, source : str
     measured_on : MeasuredOn
     carried_over : CarriedOver
+    simulated : Simulated
     programs : dict of str to Measured
     """
 
@@ -172,6 +188,7 @@ class Suite(Description):
     source: str
     measured_on: MeasuredOn
     carried_over: CarriedOver
+    simulated: Simulated
     programs: dict[Name, Measured]
 
     @model_validator(mode="after")

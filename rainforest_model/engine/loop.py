@@ -6,14 +6,13 @@ from .. import opcodes as op
 from ..compiled import compiled
 from ..draws import GOLDEN, duration, mix
 from ..histogram import BUCKETS, SUB_BITS
-from . import coherence, locks, memory, scheduler
+from . import coherence, locks, memory, requests, scheduler
 from .arena import (
     ACK_TIME,
     ACK_WAIT,
     ACKS,
     ACTING,
     AFTER_ANSWER,
-    ASLEEP,
     BIND,
     C_INDEX,
     C_SOCKET,
@@ -26,23 +25,18 @@ from .arena import (
     DELIVER,
     EVENTS,
     FINE,
-    FREE_REQUEST,
     GROUP,
     HANDLER,
     HELD,
-    IDLE_HEAD,
-    IDLE_TAIL,
     INBOX_SLOT,
     IRQ_OFF,
     IRQ_UNTIL,
     LIVELOCK,
     LOADED,
     LOCALS,
-    MISSING,
     MIX_CHANGED,
     MOMENTS,
     NEW_MIX,
-    NEXT,
     NO_PREEMPT,
     NOT_HELD,
     NOW,
@@ -51,21 +45,15 @@ from .arena import (
     OWNER,
     PC,
     QUEUE_FULL,
-    QUEUE_SIZE,
     READERS,
     REGS,
-    REQUEST,
     RESCHED,
     RETRY,
-    RING,
-    RING_COUNT,
-    RING_HEAD,
     SHARED_ACK,
     SLOT,
     SLOT_BITS,
     SLOT_MASK,
     SPACE,
-    STAMP,
     STATE,
     STATUS,
     STEPS,
@@ -171,110 +159,6 @@ def _alone(a, t):
 
 
 @compiled
-def _first_idle(a, q):
-    """Take the receiver that has waited longest; -1 if none waits."""
-    w = a[q + IDLE_HEAD]
-    if w >= 0:
-        a[q + IDLE_HEAD] = a[w + NEXT]
-        a[w + NEXT] = -1
-    return w
-
-
-@compiled
-def _line_up(a, q, value):
-    """Append to the ring; whether there was room."""
-    if a[q + RING_COUNT] == a[QUEUE_SIZE]:
-        return False
-    a[a[q + RING] + (a[q + RING_HEAD] + a[q + RING_COUNT]) % a[QUEUE_SIZE]] = value
-    a[q + RING_COUNT] += 1
-    return True
-
-
-@compiled
-def _oldest(a, q):
-    """Take the oldest out of a ring that is not empty."""
-    value = a[a[q + RING] + a[q + RING_HEAD]]
-    a[q + RING_HEAD] = (a[q + RING_HEAD] + 1) % a[QUEUE_SIZE]
-    a[q + RING_COUNT] -= 1
-    return value
-
-
-@compiled
-def _await(a, tree, q, t, now):
-    """Wait among the idle receivers of a queue."""
-    if a[q + IDLE_HEAD] < 0:
-        a[q + IDLE_HEAD] = t
-    else:
-        a[a[q + IDLE_TAIL] + NEXT] = t
-    a[q + IDLE_TAIL] = t
-    a[t + NEXT] = -1
-    scheduler.block(a, tree, t, now, ASLEEP)
-    return PARKED
-
-
-@compiled
-def _send(a, tree, q, t, now):
-    """Stamp a request with the time: to the first idle receiver, else into the ring."""
-    w = _first_idle(a, q)
-    if w >= 0:
-        a[w + T0] = now
-        scheduler.wake(a, tree, w, now)
-    elif not _line_up(a, q, now):
-        return _stop(a, t, QUEUE_FULL)
-    return 0
-
-
-@compiled
-def _receive(a, tree, q, t, now):
-    """Take the oldest request, or wait for one."""
-    if a[q + RING_COUNT] > 0:
-        a[t + T0] = _oldest(a, q)
-        return 0
-    return _await(a, tree, q, t, now)
-
-
-@compiled
-def _scatter(a, tree, q, copies, t, now):
-    """Send a part of one request to each copy of a queue."""
-    r = a[FREE_REQUEST]
-    if r == 0:
-        return _stop(a, t, QUEUE_FULL)
-    a[FREE_REQUEST] = a[r + STAMP]
-    a[r + STAMP] = now
-    a[r + MISSING] = copies
-    for k in range(copies):
-        copy = q + k * OBJECT_WIDTH
-        w = _first_idle(a, copy)
-        if w >= 0:
-            a[w + REQUEST] = r
-            scheduler.wake(a, tree, w, now)
-        elif not _line_up(a, copy, r):
-            return _stop(a, t, QUEUE_FULL)
-    return 0
-
-
-@compiled
-def _receive_part(a, tree, q, t, now):
-    """Take a part of the oldest request, or wait for one."""
-    if a[q + RING_COUNT] > 0:
-        a[t + REQUEST] = _oldest(a, q)
-        return 0
-    return _await(a, tree, q, t, now)
-
-
-@compiled
-def _gather(a, f, hist, t, series, now):
-    """The part that `t` has received is done; the last part ends the request, and its time is a sample."""
-    r = a[t + REQUEST]
-    a[r + MISSING] -= 1
-    if a[r + MISSING] == 0:
-        if a[r + STAMP] >= a[WARMUP]:
-            _record(a, f, hist, series, now - a[r + STAMP])
-        a[r + STAMP] = a[FREE_REQUEST]
-        a[FREE_REQUEST] = r
-
-
-@compiled
 def _stop(a, t, status):
     a[STATUS] = status
     a[CULPRIT] = t
@@ -363,13 +247,13 @@ def _rest(a, tree, code, i, t, now):
         if _alone(a, t):
             a[t + PC] = a[i + 1]
         return 0
-    if code == op.SEND:
-        return _send(a, tree, a[a[t + BIND] + a[i + 1]], t, now)
-    if code == op.SCATTER:
-        return _scatter(a, tree, a[a[t + BIND] + a[i + 1]], a[i + 2], t, now)
+    q = a[a[t + BIND] + a[i + 1]]
+    if code == op.RECEIVE:
+        return requests.receive(a, tree, q, t, now)
     if code == op.RECEIVE_PART:
-        return _receive_part(a, tree, a[a[t + BIND] + a[i + 1]], t, now)
-    return _receive(a, tree, a[a[t + BIND] + a[i + 1]], t, now)
+        return requests.receive_part(a, tree, q, t, now)
+    room = requests.send(a, tree, q, now) if code == op.SEND else requests.scatter(a, tree, q, a[i + 2], now)
+    return 0 if room else _stop(a, t, QUEUE_FULL)
 
 
 @compiled
@@ -444,7 +328,9 @@ def _advance(a, tree, f, hist, t, now):
                 i = a[i + 3]
             continue
         elif code == op.GATHER:
-            _gather(a, f, hist, t, a[i + 1], now)
+            sent = requests.part_done(a, t)
+            if sent >= a[WARMUP]:
+                _record(a, f, hist, a[i + 1], now - sent)
             i = following
             continue
         elif code == op.SLEEP:

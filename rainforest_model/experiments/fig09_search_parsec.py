@@ -22,7 +22,17 @@ from ..results import Results
 from ..stats import Estimate, mean_interval, ordering_probability
 from ..workloads.parsec import parsec
 from .common import Options, Replicated, caption, notes, run_all, statistics
-from .searching import growth, half_of_memory, precision, resources, search_on, worst
+from .searching import (
+    cores_of_an_instance,
+    growth,
+    inside_a_node,
+    memory_of_an_instance,
+    precision,
+    rate_of,
+    resources,
+    search_on,
+    worst,
+)
 
 TITLE = "tail latency of Search beside each PARSEC benchmark, three systems with OS instances"
 KEYS = ["system", "rate", "neighbour"]
@@ -185,6 +195,7 @@ def verdicts(results: Results) -> list[paper.Verdict]:
         found.append(paper.judge_value(paper.claim(claim), _growth(r, id, name), f"worst beside {name}. {why}"))
     twice = f"where p99 is twice that at {LOWER} requests a second"
     found.append(paper.judge_value(paper.claim("F96"), _collapse(r), twice))
+    alone = search_on("rainforest", RATE)
     faster, longer = _batches_against_linux(r, used)
     found += [
         paper.judge_probability(
@@ -192,9 +203,9 @@ def verdicts(results: Results) -> list[paper.Verdict]:
             f"against Linux the benchmarks run {faster.mean():.2f} times as fast on Xen, and the tail is "
             f"{longer.mean():.2f} times as long (geometric means)",
         ),
-        paper.judge_fact(paper.claim("F98.cores"), 6, "as described"),
-        paper.judge_fact(paper.claim("F98.memory"), half_of_memory(), "as described"),
-        paper.judge_fact(paper.claim("F98.node"), True, "as described"),
-        paper.judge_fact(paper.claim("F98.load"), RATE, "as described"),
+        paper.judge_fact(paper.claim("F98.cores"), cores_of_an_instance(alone), "as described"),
+        paper.judge_fact(paper.claim("F98.memory"), memory_of_an_instance(alone), "as described"),
+        paper.judge_fact(paper.claim("F98.node"), inside_a_node(alone), "as described"),
+        paper.judge_fact(paper.claim("F98.load"), round(rate_of(alone), 9), "as described"),
     ]
     return found

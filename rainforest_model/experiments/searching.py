@@ -11,12 +11,12 @@ import pandas as pd
 
 from .. import histogram
 from ..descriptions import load
-from ..descriptions.program import Program
+from ..descriptions.program import Duration, Gather, Program, ReceivePart, Scatter, Sleep
 from ..descriptions.scenario import Load, Scenario
 from ..simulation import Run, replicate
 from ..stats import Estimate, Precision, paired_ratio
 from ..units import TICKS_PER_NS, to_us
-from ..workloads import workload
+from ..workloads import operations, workload
 from ..workloads.search import SearchDescription, search_loads
 from .common import Key, Options
 
@@ -75,9 +75,54 @@ def search_on(
     })
 
 
-def half_of_memory() -> float:
-    """Memory of one half of the machine in GB."""
-    return load.machine(MACHINE).memory.capacity.plain() / 2 / 2**30
+def back_ends_of(scenario: Scenario) -> list[Load]:
+    """The back ends of a scenario, one entry for each that runs."""
+    answering = [entry for entry in scenario.loads if _uses(entry, ReceivePart)]
+    return [entry for entry in answering for _ in entry.copies(scenario.partitions)]
+
+
+def asks_every_back_end(scenario: Scenario) -> bool:
+    """Whether each request goes to all back ends and ends with the last answer."""
+    return any(_uses(entry, Scatter) for entry in scenario.loads) and all(
+        _uses(entry, Gather) for entry in back_ends_of(scenario)
+    )
+
+
+def arrives_uniformly(scenario: Scenario) -> bool:
+    """Whether requests are sent at equal distances."""
+    return _interval(scenario).distribution == "constant"
+
+
+def rate_of(scenario: Scenario) -> float:
+    """Requests a second."""
+    return 1e9 / _interval(scenario).mean_ns
+
+
+def _interval(scenario: Scenario) -> Duration:
+    """Time between two requests."""
+    [clients] = [entry for entry in scenario.loads if _uses(entry, Scatter)]
+    [wait] = [op for op in operations(clients.program) if isinstance(op, Sleep)]
+    return wait.time
+
+
+def _uses(entry: Load, kind: type) -> bool:
+    return any(isinstance(op, kind) for op in operations(entry.program))
+
+
+def cores_of_an_instance(scenario: Scenario) -> int:
+    """Cores of one OS instance."""
+    return scenario.cores // scenario.partitions
+
+
+def inside_a_node(scenario: Scenario) -> bool:
+    """Whether no OS instance reaches over two sockets."""
+    return scenario.machine.topology.cores_per_socket % cores_of_an_instance(scenario) == 0
+
+
+def memory_of_an_instance(scenario: Scenario) -> float:
+    """Memory of one OS instance in GB: its cores' share of the machine's."""
+    share = cores_of_an_instance(scenario) / scenario.machine.topology.cores
+    return scenario.machine.memory.capacity.plain() * share / 2**30
 
 
 def resources(runs: Mapping[Key, Run], columns: list[str]) -> pd.DataFrame:

@@ -9,8 +9,9 @@ they name.
 from __future__ import annotations
 
 from ..descriptions.footprint import Footprint
-from ..descriptions.parameter import Description, Name
+from ..descriptions.parameter import Description, Name, Parameter, Time
 from ..descriptions.program import (
+    Duration,
     Op,
     Program,
     Syscall,
@@ -33,10 +34,6 @@ from .vm import free_page, page_from_zone, page_on_lru
 
 PAGES = 32
 """Pages of an IOzone record of 128 KB."""
-WIRE_64K = "557 us"
-"""64 KB at the 941 Mb/s that TCP gets from a gigabit card (1448 of 1538 bytes of a frame)."""
-OTHER_SIDE = "50 us"
-"""Wire, interrupt moderation and the other host, for a transaction (igb: 14 us at best; estimate, 30 to 100)."""
 
 _FILE = "workloads/microbenchmarks.toml"
 
@@ -49,10 +46,20 @@ class Benchmark(Description):
 
 
 class Microbenchmarks(Description):
-    """The benchmarks by name."""
+    """The benchmarks by name, and what a network adds.
+
+    Attributes
+    ----------
+    wire : Parameter
+        Time of 64 KB on the wire.
+    other_side : Parameter
+        What a transaction waits for beside the host: wire, interrupt moderation, the other host.
+    """
 
     kind: Name
     source: str
+    wire: Time
+    other_side: Time
     programs: dict[Name, Benchmark]
 
 
@@ -73,6 +80,10 @@ def microbenchmarks() -> list[str]:
 def _program(id: str, *ops: Op) -> Program:
     known = _DESCRIBED.programs[id]
     return program(id, *ops, title=known.title, source=_DESCRIBED.source, footprint=known.footprint)
+
+
+def _constant(time: Parameter) -> Duration:
+    return constant(f"{time.ns():.9g} ns")
 
 
 def _computing(id: str) -> Program:
@@ -113,7 +124,7 @@ _receive = syscall(
     compute("nic_interrupt"), get("protocol_memory"), get("route"), compute("tcp_receive"), put("route"),
     put("protocol_memory"),
 )
-_round_trip = (_send("send"), sleep(constant(OTHER_SIDE), name="other side"), _receive)
+_round_trip = (_send("send"), sleep(_constant(_DESCRIBED.other_side), name="other side"), _receive)
 
 
 def _inode_and_dentry(path: str) -> tuple[Op, ...]:
@@ -136,7 +147,7 @@ PROGRAMS = {found.id: found for found in (
     _program(
         "netperf_tcp_stream",
         measure("64 KB", repeat(4, _send("send", compute("copy_page", times=4))), _receive,
-                sleep(constant(WIRE_64K), name="wire")),
+                sleep(_constant(_DESCRIBED.wire), name="wire")),
     ),
     _program("netperf_tcp_rr", measure("transaction", *_round_trip)),
     _program(

@@ -40,12 +40,6 @@ from .vm import map_anonymous, touch_together, unmap_together
 FEWEST, MOST = 100.0, 400.0
 """Bursts of a thread in a second: often enough for a mean within seconds, seldom enough for runs of minutes."""
 
-SECTION = "1 us"
-"""How long the mutex is held: a look at a count or a queue (estimate: some ten lines and a signal, 0.3 to 3 us)."""
-
-EVEN = 0.3
-"""Coefficient of variation of the bursts between barriers, which share work out evenly; others are exponential."""
-
 _WAIT = {
     "none": "serial phase", "atomic": "serial phase", "mutex": "barrier", "condition": "condition",
     "barrier": "barrier", "pipeline": "queue",
@@ -96,10 +90,11 @@ def _program(of: Suite, name: str) -> Program:
     rounds = min(MOST, max(FEWEST, measured.waits.plain()))
     burst, idle = 1e6 * share / rounds, 1e6 * (1 - share) / rounds
     even = measured.synchronisation in ("barrier", "mutex")
-    length = _us(burst, EVEN) if even else _us(burst)
+    length = _us(burst, of.simulated.evenness.plain()) if even else _us(burst)
     ops: list[Op] = [compute(length, name="burst")]
     if measured.synchronisation not in ("none", "atomic"):
-        ops += [lock("application_lock"), compute(constant(SECTION), name="section"), unlock("application_lock")]
+        section = constant(f"{of.simulated.section.ns():.9g} ns")
+        ops += [lock("application_lock"), compute(section, name="section"), unlock("application_lock")]
     if idle > 0:
         ops.append(sleep(_us(idle), name=_WAIT[measured.synchronisation]))
     pages = _pages(measured)

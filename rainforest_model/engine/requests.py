@@ -1,0 +1,109 @@
+"""Queues of requests: whole ones, known by when they were sent, and ones of which several receivers have parts."""
+
+from __future__ import annotations
+
+from ..compiled import compiled
+from . import scheduler
+from .arena import (
+    ASLEEP,
+    FREE_REQUEST,
+    IDLE_HEAD,
+    IDLE_TAIL,
+    MISSING,
+    NEXT,
+    OBJECT_WIDTH,
+    QUEUE_SIZE,
+    REQUEST,
+    RING,
+    RING_COUNT,
+    RING_HEAD,
+    STAMP,
+    T0,
+)
+from .locks import PARKED
+
+NOT_DONE = -1
+
+
+@compiled
+def _give(a, tree, q, field, value, now):
+    """Put `value` into a field of the receiver that has waited longest and wake it, else append it to the ring.
+
+    False if there is no room.
+    """
+    w = a[q + IDLE_HEAD]
+    if w >= 0:
+        a[q + IDLE_HEAD] = a[w + NEXT]
+        a[w + NEXT] = -1
+        a[w + field] = value
+        scheduler.wake(a, tree, w, now)
+        return True
+    if a[q + RING_COUNT] == a[QUEUE_SIZE]:
+        return False
+    a[a[q + RING] + (a[q + RING_HEAD] + a[q + RING_COUNT]) % a[QUEUE_SIZE]] = value
+    a[q + RING_COUNT] += 1
+    return True
+
+
+@compiled
+def _take(a, tree, q, t, field, now):
+    """Put the oldest of the ring into a field of `t`, or let it wait for one."""
+    if a[q + RING_COUNT] > 0:
+        a[t + field] = a[a[q + RING] + a[q + RING_HEAD]]
+        a[q + RING_HEAD] = (a[q + RING_HEAD] + 1) % a[QUEUE_SIZE]
+        a[q + RING_COUNT] -= 1
+        return 0
+    if a[q + IDLE_HEAD] < 0:
+        a[q + IDLE_HEAD] = t
+    else:
+        a[a[q + IDLE_TAIL] + NEXT] = t
+    a[q + IDLE_TAIL] = t
+    a[t + NEXT] = -1
+    scheduler.block(a, tree, t, now, ASLEEP)
+    return PARKED
+
+
+@compiled
+def send(a, tree, q, now):
+    """Send a request, stamped with the time; whether there was room."""
+    return _give(a, tree, q, T0, now, now)
+
+
+@compiled
+def receive(a, tree, q, t, now):
+    """Take the oldest request, or wait for one."""
+    return _take(a, tree, q, t, T0, now)
+
+
+@compiled
+def scatter(a, tree, q, copies, now):
+    """Send a part of one request to each copy of a queue; whether there was room."""
+    r = a[FREE_REQUEST]
+    if r == 0:
+        return False
+    a[FREE_REQUEST] = a[r + STAMP]
+    a[r + STAMP] = now
+    a[r + MISSING] = copies
+    for k in range(copies):
+        if not _give(a, tree, q + k * OBJECT_WIDTH, REQUEST, r, now):
+            return False
+    return True
+
+
+@compiled
+def receive_part(a, tree, q, t, now):
+    """Take a part of the oldest request, or wait for one."""
+    return _take(a, tree, q, t, REQUEST, now)
+
+
+@compiled
+def part_done(a, t):
+    """The part that `t` has received is done: when the request was sent if it was the last, else `NOT_DONE`."""
+    r = a[t + REQUEST]
+    a[r + MISSING] -= 1
+    if a[r + MISSING] > 0:
+        return NOT_DONE
+    sent = a[r + STAMP]
+    a[r + STAMP] = a[FREE_REQUEST]
+    a[FREE_REQUEST] = r
+    return sent
