@@ -221,10 +221,10 @@ class Body:
         self.code.emit("end", op.MEASURE_END, series)
         self.measuring = False
 
-    def _balanced(self, ops: tuple[pg.Op, ...], key: str) -> None:
+    def _balanced(self, ops: tuple[pg.Op, ...], key: str, part_of: str) -> None:
         """Lower what may be passed or not: it must leave things as they were."""
         before, part = sorted(held.sort for held in self.held), self.has_part
-        self._ops(ops, key)
+        self._ops(ops, f"{key}.{part_of}")
         if sorted(held.sort for held in self.held) != before:
             raise self._error("takes and releases different locks on each pass", key)
         if self.has_part != part:
@@ -235,21 +235,21 @@ class Body:
         if times == 0:
             return
         if times == 1:
-            self._balanced(item.body, f"{key}.body")
+            self._balanced(item.body, key, "body")
             return
         register = self.code.register()
         self.code.emit("repeat", op.SET, register, times)
         start = self.code.here
-        self._balanced(item.body, f"{key}.body")
+        self._balanced(item.body, key, "body")
         self.code.emit("again", op.LOOP, register, start)
 
     def _every(self, item: pg.Every, key: str) -> None:
         period = self._whole(item.times, f"{key}.times", low=1, high=2**31)
         if period == 1:
-            self._balanced(item.body, f"{key}.body")
+            self._balanced(item.body, key, "body")
             return
         row = self.code.emit("every", op.EVERY, self.code.register(), period)
-        self._balanced(item.body, f"{key}.body")
+        self._balanced(item.body, key, "body")
         self.code.rows[row][3] = self.code.here
 
     # --- structures -----------------------------------------------------------------------------------
@@ -498,7 +498,7 @@ class Body:
             raise self._error("no part was received before", key, item.name)
         self.has_part = False
         row = self.code.emit(f"gather {item.name}", op.GATHER, self.code.measured(item.name))
-        self._balanced(item.then, f"{key}.then")
+        self._balanced(item.then, key, "then")
         self.code.rows[row][2] = self.code.here
 
     def _arrive(self, item: pg.Arrive, key: str) -> None:
