@@ -233,35 +233,29 @@ def _write(path: Path | str, source: str, columns: Sequence[str], rows) -> None:
 
 
 def _table(path: Path) -> tuple[str, tuple[str, ...], list[int], list[np.ndarray]]:
-    """First comment, columns, line number of each row, and values by column; NaN stands for an empty last cell."""
-    comment, columns, lines, rows = "", None, [], []
-    for line, text in enumerate(_lines(path), start=1):
-        if text.startswith("#"):
-            comment = comment or text.lstrip("# ").strip()
-        elif not text.strip():
-            continue
-        elif columns is None:
-            columns = _columns(path, line, text)
-        else:
-            row = text.split(",")
-            if len(row) != len(columns):
-                found = f"{len(row)} cell{'s' * (len(row) != 1)}"
-                raise InputError(f"line {line}: {found}, but the header names {len(columns)}", file=path)
-            lines.append(line)
-            rows.append(row)
-    if columns is None:
+    """First comment, columns, line number of each row, and values by column; the last interval's amount is left out."""
+    everything = _lines(path)
+    comment = next((text.lstrip("# ").strip() for text in everything if text.startswith("#")), "")
+    lines = [k for k, text in enumerate(everything, start=1) if text.strip() and not text.startswith("#")]
+    if not lines:
         raise InputError("is empty", file=path)
-    if not rows:
+    header, *lines = lines
+    columns = _columns(path, header, everything[header - 1])
+    if not lines:
         raise InputError("has no rows", file=path, key=",".join(columns))
-    texts = [list(cells) for cells in zip(*rows, strict=True)]
+    rows = [everything[line - 1].split(",") for line in lines]
+    for line, row in zip(lines, rows, strict=True):
+        if len(row) != len(columns):
+            found = f"{len(row)} cell{'s' * (len(row) != 1)}"
+            raise InputError(f"line {line}: {found}, but the header names {len(columns)}", file=path)
+    first = _numbers(path, columns[0], lines, [row[0] for row in rows])
     if columns == ONE_BY_ONE:
-        return comment, columns, lines, [_numbers(path, columns[0], lines, texts[0])]
-    edges = _numbers(path, columns[0], lines, texts[0])
-    *amounts, last = texts[1]
+        return comment, columns, lines, [first]
+    *amounts, last = [row[1] for row in rows]
     if last.strip():
         reason = "must be empty: the last row says where the interval before it ends"
         raise _at(path, lines[-1], columns[1], last.strip(), reason)
-    return comment, columns, lines, [edges, _numbers(path, columns[1], lines, amounts)]
+    return comment, columns, lines, [first, _numbers(path, columns[1], lines, amounts)]
 
 
 def _lines(path: Path) -> list[str]:
