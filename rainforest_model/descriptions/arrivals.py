@@ -236,26 +236,27 @@ def _table(path: Path) -> tuple[str, tuple[str, ...], list[int], list[np.ndarray
     """First comment, columns, line number of each row, and values by column; the last interval's amount is left out."""
     everything = _lines(path)
     comment = next((text.lstrip("# ").strip() for text in everything if text.startswith("#")), "")
-    lines = [k for k, text in enumerate(everything, start=1) if text.strip() and not text.startswith("#")]
+    lines = [k for k, text in enumerate(everything, start=1) if text and text[0] != "#" and not text.isspace()]
     if not lines:
         raise InputError("is empty", file=path)
     header, *lines = lines
     columns = _columns(path, header, everything[header - 1])
     if not lines:
         raise InputError("has no rows", file=path, key=",".join(columns))
-    rows = [everything[line - 1].split(",") for line in lines]
-    for line, row in zip(lines, rows, strict=True):
-        if len(row) != len(columns):
-            found = f"{len(row)} cell{'s' * (len(row) != 1)}"
-            raise InputError(f"line {line}: {found}, but the header names {len(columns)}", file=path)
-    first = _numbers(path, columns[0], lines, [row[0] for row in rows])
+    texts = [everything[line - 1] for line in lines]
+    wrong = next((k for k, text in enumerate(texts) if text.count(",") != len(columns) - 1), None)
+    if wrong is not None:
+        cells = texts[wrong].count(",") + 1
+        reason = f"line {lines[wrong]}: {cells} cell{'s' * (cells != 1)}, but the header names {len(columns)}"
+        raise InputError(reason, file=path)
     if columns == ONE_BY_ONE:
-        return comment, columns, lines, [first]
-    *amounts, last = [row[1] for row in rows]
+        return comment, columns, lines, [_numbers(path, columns[0], lines, texts)]
+    starts, (*amounts, last) = zip(*(text.split(",") for text in texts), strict=True)
+    edges = _numbers(path, columns[0], lines, starts)
     if last.strip():
         reason = "must be empty: the last row says where the interval before it ends"
         raise _at(path, lines[-1], columns[1], last.strip(), reason)
-    return comment, columns, lines, [first, _numbers(path, columns[1], lines, amounts)]
+    return comment, columns, lines, [edges, _numbers(path, columns[1], lines, amounts)]
 
 
 def _lines(path: Path) -> list[str]:
@@ -290,7 +291,7 @@ def _at(path: Path, line: int, column: str, value, reason: str) -> InputError:
 def _numbers(path: Path, column: str, lines: Sequence[int], texts: Sequence[str]) -> np.ndarray:
     """Numbers of a column: finite and not negative."""
     try:
-        found = np.array([float(text) for text in texts])
+        found = np.fromiter(map(float, texts), float, len(texts))
     except ValueError:
         line, text = next((line, text.strip()) for line, text in zip(lines, texts, strict=False) if not _is_number(text))
         raise _at(path, line, column, text, "is no number") from None
