@@ -22,6 +22,7 @@ from rainforest_model.lowering import lower
 from rainforest_model.outcome import StopReason
 from rainforest_model.reference import bare_system, ideal_machine
 from rainforest_model.resources import data_path
+from rainforest_model.scenario_file import load_scenario
 from rainforest_model.simulation import simulate
 from rainforest_model.workloads import traffic
 
@@ -341,3 +342,32 @@ def test_both_engines_replay_alike():
     edges, counts = np.arange(11) / 10, np.array([20, 0, 5, 40, 80, 3, 7, 0, 0, 20])
     arrivals = Arrivals("made", ar.at_random(1)(edges, counts))
     assert assert_twins(lower(replayed(arrivals, 2)), events=3000, until=10**11) is StopReason.REACHED
+
+
+SCENARIO = """
+machine = "S-A"
+system = "linux-2.6.32"
+duration = "1 s"
+warmup = "0 s"
+[[load]]
+place = "outside"
+program = { id = "clients", ops = [
+    { do = "repeat", times = 2, body = [{ do = "arrive", arrivals = "traces/mine.csv" }, { do = "send", what = "jobs" }] },
+] }
+[[load]]
+program = { id = "server", ops = [{ do = "receive", what = "jobs" }, { do = "measure", name = "job", body = [
+    { do = "compute", time = { mean = "1 ms" } },
+] }] }
+"""
+
+
+def test_a_scenario_file_names_its_trace(tmp_path):
+    (tmp_path / "traces").mkdir()
+    trace, path = tmp_path / "traces" / "mine.csv", tmp_path / "mine.toml"
+    trace.write_text("start_s,requests\n0,3\n0.5,4\n1,\n")
+    path.write_text(SCENARIO)
+    assert simulate(load_scenario(path).scenario, replications=1).samples == 7
+    trace.write_text("start_s,requests\n0,3\n0.5,few\n1,\n")
+    with pytest.raises(InputError) as caught:
+        load_scenario(path)
+    assert str(caught.value) == f"{trace}: line 3: requests = 'few': is no number"
