@@ -1,4 +1,4 @@
-"""The batch job does all of its programs' work, in their order, whatever the number of threads; an outcome says how far."""
+"""The batch job does all of its programs' work, in order, by any number of threads; an outcome says how far it got."""
 
 from __future__ import annotations
 
@@ -272,6 +272,13 @@ def test_a_batch_that_cannot_be_is_refused(change, reason):
 def test_a_program_that_the_suite_has_not_is_refused():
     with pytest.raises(InputError, match="no such program; did you mean vips"):
         Batch(1, described=small(1, "vip"))
+
+
+def test_an_outcome_without_the_batch_says_nothing_of_it():
+    job = Batch(2, described=small(0.001, "vips"))
+    series, outcome = run(job, 0.5)
+    with pytest.raises(InputError, match="x264"):
+        Batch(2, described=small(0.001, "x264")).finished(series, outcome)
 
 
 def test_every_outcome_has_all_series():

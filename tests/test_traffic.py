@@ -14,6 +14,7 @@ from test_twins import assert_twins
 
 from rainforest_model import draws
 from rainforest_model.descriptions import arrivals as ar
+from rainforest_model.descriptions import load
 from rainforest_model.descriptions import program as pg
 from rainforest_model.descriptions.arrivals import Arrivals, read_arrivals
 from rainforest_model.descriptions.scenario import Load, Scenario
@@ -24,7 +25,7 @@ from rainforest_model.reference import bare_system, ideal_machine
 from rainforest_model.resources import data_path
 from rainforest_model.scenario_file import load_scenario
 from rainforest_model.simulation import simulate
-from rainforest_model.workloads import traffic
+from rainforest_model.workloads import search, traffic
 
 # --- files ------------------------------------------------------------------------------------------------
 
@@ -344,6 +345,17 @@ def test_both_engines_replay_alike():
     assert assert_twins(lower(replayed(arrivals, 2)), events=3000, until=10**11) is StopReason.REACHED
 
 
+@pytest.mark.parametrize("system", ["linux-2.6.32", "rainforest"])
+def test_both_engines_replay_search_alike(system):
+    divided = load.system(system).partitioning.partitioned
+    handlers = Load(program=search.search_back_end, threads=10, partition=0)
+    scenario = Scenario(
+        machine=load.machine("S-A"), system=load.system(system), cores=12, partitions=1 + divided,
+        loads=(Load(program=traffic.replay(traffic.search_trace()), place="outside"), handlers),
+    )
+    assert assert_twins(lower(scenario), events=4000) is StopReason.REACHED
+
+
 SCENARIO = """
 machine = "S-A"
 system = "linux-2.6.32"
@@ -352,7 +364,9 @@ warmup = "0 s"
 [[load]]
 place = "outside"
 program = { id = "clients", ops = [
-    { do = "repeat", times = 2, body = [{ do = "arrive", arrivals = "traces/mine.csv" }, { do = "send", what = "jobs" }] },
+    { do = "repeat", times = 2, body = [
+        { do = "arrive", arrivals = "traces/mine.csv" }, { do = "send", what = "jobs" },
+    ] },
 ] }
 [[load]]
 program = { id = "server", ops = [{ do = "receive", what = "jobs" }, { do = "measure", name = "job", body = [

@@ -293,8 +293,8 @@ def _numbers(path: Path, column: str, lines: Sequence[int], texts: Sequence[str]
     try:
         found = np.fromiter(map(float, texts), float, len(texts))
     except ValueError:
-        line, text = next((line, text.strip()) for line, text in zip(lines, texts, strict=False) if not _is_number(text))
-        raise _at(path, line, column, text, "is no number") from None
+        k = next(k for k, text in enumerate(texts) if not _is_number(text))
+        raise _at(path, lines[k], column, texts[k].strip(), "is no number") from None
     for bad, reason in ((~np.isfinite(found), "must be finite"), (found < 0, "must not be negative")):
         for k in np.flatnonzero(bad)[:1]:
             raise _at(path, lines[k], column, texts[k].strip(), reason)

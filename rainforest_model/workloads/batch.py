@@ -276,6 +276,8 @@ def _queue(name: str) -> str:
 
 
 def _samples(name: str, series: Sequence[str], outcome: Outcome) -> int:
+    if name not in series:
+        raise InputError("is not measured: the outcome is of another scenario", key="series", value=name)
     return int(outcome.moments[series.index(name)][0])
 
 
