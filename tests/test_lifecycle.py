@@ -216,7 +216,7 @@ def test_what_is_not_there_is_told(call, key, reason):
         ('cpu_online = ["cgroup_write"]', 'cpu_onlin = ["cgroup_write"]', "operations.cpu_onlin", "no such key"),
         ('actor = "nobody"', 'actor = "somebody"', "step.remove_groups.actor", "supervisor"),
         ('value = 5, unit = "ms"', 'value = 5, unit = "MB"', "step.kill.base.unit", "no unit of time"),
-        ('value = 5, unit = "ms"', 'value = 5, unit = "cycles"', "step.kill.base.unit", "clock is not known"),
+        ('value = 5, unit = "ms"', 'value = 5, unit = "cycles"', "step.kill.base.unit", "clock is not known here"),
         ("value = 0.2, unit = \"ratio\", range = [0.1, 0.4]", 'value = 20, unit = "ratio", range = [0.1, 40]',
          "step.kill.cv.value", "says nothing"),
         ('actor = "nobody"\n', "", "step.remove_groups.actor", "needed|required|missing"),

@@ -140,7 +140,7 @@ def test_another_value_of_a_fitted_number_moves_its_own_operations_alone():
     now = tab04.FITS["lifecycle-rainforest"](fitted_values(), OPTIONS)
     more = tab04.FITS["lifecycle-rainforest"]({**fitted_values(), path: fitted_values()[path] + 5}, OPTIONS)
     moved = {id: more[id] - now[id] for id in now}
-    assert moved == pytest.approx({"T4a.create.rainforest": 0, "T4b.online.rainforest": 5e-3, "T4c.offline.rainforest": 0})
+    assert moved == pytest.approx(dict.fromkeys(now, 0) | {"T4b.online.rainforest": 5e-3})
 
 
 def test_there_are_fewer_fitted_numbers_than_claims_that_they_serve():

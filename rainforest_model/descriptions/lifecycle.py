@@ -20,7 +20,7 @@ OPERATIONS: tuple[Operation, ...] = (
 """What a supervisor can do to an OS instance."""
 
 Actor = Literal["supervisor", "instance", "core", "nobody"]
-"""Whom a step keeps busy: the supervisor's core, the instance's communication core, the core that comes or goes, none."""
+"""Whom a step keeps busy: a core of the supervisor, the communication core, the core that comes or goes, none."""
 
 PAGE_BYTES = 4096
 """A page, as `Step.per_page` counts them."""
@@ -73,7 +73,7 @@ class Step(Description):
         for key in ("base", "per_core", "per_page"):
             time = getattr(self, key)
             if time is not None and time.unit == "cycles":
-                raise misfit((key, "unit"), "the machine's clock is not known here: a time in s, ms, us or ns is needed")
+                raise misfit((key, "unit"), "the machine's clock is not known here; known: s, ms, us, ns")
         if self.cv.plain() > MOST_CV:
             raise misfit(("cv", "value"), f"a mean says nothing of a duration that varies by more than {MOST_CV:g}")
         return self
@@ -84,7 +84,7 @@ class Step(Description):
         return TimedStep(self.name, self.actor, mean, self.cv.plain())
 
     def bounds_ns(self, cores: int = 0, pages: int = 0) -> tuple[float, float]:
-        """The mean with all numbers at the lower and at the upper end of their ranges; a fitted one is as it was found."""
+        """The mean with all numbers at the lower and at the upper end of their ranges, a fitted one as it was found."""
         low = high = 0.0
         for count, time in self._parts(cores, pages):
             ends = (time.value, time.value) if time.basis == "fitted" else time.range

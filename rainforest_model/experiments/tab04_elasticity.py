@@ -210,14 +210,15 @@ def describe_figure(results: Results) -> str:
     """The caption, computed from the results."""
     times, notes = _seconds(results), results.notes
     told = "; ".join(
-        f"{load.system(id).title}: created in {times.estimate(id, OWN, 'create', 'time').value:.1f} s, a core online in "
-        f"{times.estimate(id, OWN, 'cpu_online', 'time').value:.3f} s" for id in SYSTEMS
+        f"{load.system(id).title}: created in {times.estimate(id, OWN, 'create', 'time').value:.1f} s, "
+        f"a core online in {times.estimate(id, OWN, 'cpu_online', 'time').value:.3f} s" for id in SYSTEMS
     )
     before, after = (1e3 * times.estimate("rainforest", path, "cpu_online", "time").value for path in (STOCK, OWN))
     return (
-        f"{told}. Without delay calibration a core comes to a subOS in {after:.0f} instead of {before:.0f} ms. Circles are "
-        f"means (open: fitted, filled: predicted) over {notes['repetitions']} repetitions, bands the middle 95 % of them, lines "
-        f"what the ranges of the numbers leave; {notes['samples']:,} steps were drawn, {notes['duration']} of operations in all, seed {results.seed}."
+        f"{told}. Without delay calibration a core comes to a subOS in {after:.0f} instead of {before:.0f} ms. "
+        f"Circles are means (open: fitted, filled: predicted) over {notes['repetitions']} repetitions, bands the "
+        f"middle 95 % of them, lines what the ranges of the numbers leave; {notes['samples']:,} steps were drawn, "
+        f"{notes['duration']} of operations in all, seed {results.seed}."
     )
 
 
