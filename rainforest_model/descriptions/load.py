@@ -11,12 +11,16 @@ from pydantic import BaseModel
 from ..errors import InputError
 from ..resources import data_path
 from .fitted import with_fitted
+from .lifecycle import Lifecycle
 from .machine import Machine
 from .read import read_toml, validated
 from .system import Kernel, Partitioning, System
 
 _Model = TypeVar("_Model", bound=BaseModel)
-_FOLDERS = {Machine: "machines", Kernel: "systems/kernels", Partitioning: "systems/partitionings"}
+_FOLDERS = {
+    Machine: "machines", Kernel: "systems/kernels", Partitioning: "systems/partitionings",
+    Lifecycle: "systems/lifecycles",
+}
 
 
 def _shipped(model: type[_Model]) -> dict[str, Path]:
@@ -62,6 +66,17 @@ def kernel(id: str) -> Kernel:
 def partitioning(id: str) -> Partitioning:
     """The partitioning `id`, or the one described in the TOML file of that path."""
     return _find(Partitioning, id, "partitioning")
+
+
+def lifecycle(id: str) -> Lifecycle:
+    """The life cycle of an OS instance under the partitioning `id`, or the one described in the TOML file of that path.
+
+    Examples
+    --------
+    >>> lifecycle("xen")
+    <Lifecycle xen: 9 steps>
+    """
+    return _find(Lifecycle, id, "lifecycle")
 
 
 def machines() -> list[str]:
