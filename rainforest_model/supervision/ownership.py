@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -232,16 +232,30 @@ class Ledger:
         self.loans[loan.number] = loan
         return loan
 
-    def close(self, loan: Loan) -> None:
-        """Strike a loan off: its resources are given back, or nobody is left who could.
+    def strike(self, loan: Loan, cores: Iterable[int] = (), blocks: int = 0) -> Loan:
+        """Strike resources off a loan, as they have left the borrower; the loan ends with the last of them.
+
+        Returns
+        -------
+        Loan
+            What is left of it.
 
         Raises
         ------
         OwnershipViolation
-            If it is not running.
+            If it is not running, or not about these.
         """
-        if self.loans.pop(loan.number, None) is None:
+        cores = tuple(cores)
+        if self.loans.get(loan.number) != loan:
             raise OwnershipViolation(f"loan {loan.number} is not running")
+        if not set(cores) <= set(loan.cores) or not 0 <= blocks <= loan.blocks:
+            raise OwnershipViolation(f"loan {loan.number} is not about cores {cores} and {blocks} blocks")
+        rest = replace(loan, cores=tuple(c for c in loan.cores if c not in cores), blocks=loan.blocks - blocks)
+        if rest.cores or rest.blocks:
+            self.loans[loan.number] = rest
+        else:
+            del self.loans[loan.number]
+        return rest
 
     def borrowed(self, borrower: str) -> tuple[frozenset[int], int]:
         """Cores and number of memory blocks that somebody has on loan."""

@@ -48,3 +48,6 @@ class Port(Protocol):
 
     def requests(self) -> Requests:
         """How many requests were sent, answered and lost so far."""
+
+    def culprit(self) -> str:
+        """Name of the task that stopped the run."""

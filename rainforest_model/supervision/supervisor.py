@@ -8,7 +8,6 @@ ends, falls to the free pool, so that no failure loses a core.
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
@@ -17,7 +16,7 @@ import mesa
 
 from .. import draws
 from ..agents.streams import Stream
-from ..descriptions.lifecycle import TimedStep
+from ..descriptions.lifecycle import TimedStep, sample_ns
 from ..units import TICKS_PER_NS
 from .choice import choose_cores
 from .ficm import Ficm
@@ -52,14 +51,6 @@ class Steps(Protocol):
 
     def steps(self, operation: str, cores: int = 0, pages: int = 0) -> Sequence[TimedStep]:
         """The steps of an operation on so many cores and pages of 4 KB."""
-
-
-def drawn_ticks(step: TimedStep, stream: Stream) -> int:
-    """The time of a step in ticks: lognormal with its mean and coefficient of variation."""
-    if not step.cv or not step.mean_ns:
-        return round(step.mean_ns * TICKS_PER_NS)
-    spread = math.log1p(step.cv**2)
-    return round(step.mean_ns * TICKS_PER_NS * math.exp(math.sqrt(spread) * draws.normal(stream.word()) - spread / 2))
 
 
 class Supervisor(mesa.Agent):
@@ -158,15 +149,19 @@ class Supervisor(mesa.Agent):
         self._instances[name] = instance
         self._book(lambda: self._ledger.take(FREE, chosen, blocks))
         self._describe(SUPERVISOR)
-        self._privileged(SUPERVISOR, StartupIpi(chosen[0]))
-        yield from self._steps("create", instance, chosen[0], cores, blocks)
-        self._must_live(instance)
+        try:
+            self._privileged(SUPERVISOR, StartupIpi(chosen[0]))
+            yield from self._steps("create", instance, chosen[0], cores, blocks)
+            self._map_memory(instance, chosen)
+        except Refusal:
+            if instance.state is Phase.BOOTING:
+                instance.state = Phase.DORMANT
+            raise
         for core in chosen:
             self._port.adopt(core, instance.domain)
         self._book(lambda: self._ledger.put(name, chosen, blocks))
         self._settle_in(instance)
         self._describe_all()
-        self._map_memory(instance, self._ledger.extents(name))
         self._port.start(instance.domain)
         instance.begun, instance.state = True, Phase.RUNNING
         self._ficm.broadcast(SUPERVISOR, "created")
@@ -186,15 +181,15 @@ class Supervisor(mesa.Agent):
                 raise Refusal(f"threads of {name} do not come to an end")
         cores, blocks = instance.cores, instance.blocks
         yield from self._steps("destroy", instance, None, len(cores), blocks)
+        loans = [loan for loan in self._ledger.loans.values() if loan.borrower == name]
+        for loan in loans:
+            self._ledger.strike(loan, loan.cores, loan.blocks)
         for core in cores:
             released = yield from self._until(lambda core=core: self._port.release(core))
             if not released:
                 instance.state = Phase.FAILED
                 raise Refusal(f"core {core} of {name} does not come free")
             self._book(lambda core=core: self._ledger.take(name, [core]))
-        loans = [loan for loan in self._ledger.loans.values() if loan.borrower == name]
-        for loan in loans:
-            self._ledger.close(loan)
         self._book(lambda: self._ledger.take(name, blocks=blocks))
         self._pool_what_is_left()
         self._ficm.leave(name)
@@ -255,13 +250,14 @@ class Supervisor(mesa.Agent):
             raise Refusal(f"{borrower} has nothing on loan from {lender}")
         with _resizing(giving):
             for loan in loans:
-                # Struck off first: from here on these are the borrower's own, which it gives up one by one.
-                self._ledger.close(loan)
+                rest = loan
                 for core in loan.cores:
                     yield from self._offline(giving, core)
+                    rest = self._ledger.strike(rest, cores=[core])
                     self._pool_what_is_left()
                 if loan.blocks:
                     yield from self._memory_offline(giving, loan.blocks)
+                    self._ledger.strike(rest, blocks=loan.blocks)
                     self._pool_what_is_left()
                 yield from self._restore(loan)
 
@@ -364,7 +360,7 @@ class Supervisor(mesa.Agent):
             # Before an instance has a communication core, its first core is what it has.
             own = core if instance.communication_core is None else instance.communication_core
             where = {"supervisor": self.core, "instance": own, "core": core, "nobody": None}[step.actor]
-            ticks = drawn_ticks(step, self._stream(f"{operation}/{step.name}"))
+            ticks = round(sample_ns(step, self._stream(f"{operation}/{step.name}").word()) * TICKS_PER_NS)
             if where is not None and ticks:
                 self._port.occupy(where, ticks)
             yield ticks
@@ -475,10 +471,12 @@ class Supervisor(mesa.Agent):
         if self._guard is not None and not (answer := self._guard.attempt(who, operation)):
             raise Refusal(f"Security Guard: {answer.reason}")
 
-    def _map_memory(self, instance: Instance, extents: Sequence[range]) -> None:
-        """A booted kernel maps its memory, and lets its devices reach it."""
+    def _map_memory(self, instance: Instance, cores: tuple[int, ...]) -> None:
+        """A booting kernel maps the memory in transit, and lets its devices reach it."""
         if self._guard is None:
             return
+        extents = self._ledger.extents(TRANSIT)
+        self._describe(instance.name, coming=cores, coming_memory=extents)
         for extent in extents:
             for block in extent:
                 self._privileged(instance.name, PageTableUpdate(block))
