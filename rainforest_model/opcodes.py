@@ -36,14 +36,15 @@ FLUSH_TEST              target when no other core has the address space loaded
 FLUSH                   ticks to send to one target, of a target's handler until it answers and
                         after that, shared answer word
 SEND, RECEIVE           symbol
-SCATTER                 symbol, copies
+SCATTER                 symbol, copies, parts for each
 RECEIVE_PART            symbol
-GATHER                  series
+GATHER                  series, target when others have parts still
+ARRIVE                  first, end, register
 ======================  =======================================================================
 
 *Place* says which copy a symbol means on the core that runs: see `PLACE_FIXED` and its neighbours.
 *distribution* is one of `CONSTANT`, `EXPONENTIAL`, `LOGNORMAL`, `UNIFORM`; p and q index its real
-parameters (ticks).
+parameters (ticks).  *first* and *end* are places in `Tables.arrivals`; the register counts from *first* on.
 """
 
 from __future__ import annotations
@@ -53,8 +54,8 @@ from __future__ import annotations
     TICKET_LOCK, QUEUE_LOCK, TICKET_UNLOCK, QUEUE_UNLOCK, MUTEX_LOCK, MUTEX_UNLOCK,
     READ_LOCK, WRITE_LOCK, READ_UNLOCK, WRITE_UNLOCK, LINE_READ, LINE_WRITE, LINE_ATOMIC,
     COUNT, SPARE, SEQ_BEGIN, SEQ_RETRY, SEQ_WRITE, SET, LOOP, EVERY, FLUSH_TEST, FLUSH, SEND, RECEIVE,
-    SCATTER, RECEIVE_PART, GATHER,
-) = range(36)
+    SCATTER, RECEIVE_PART, GATHER, ARRIVE,
+) = range(37)
 
 NAMES = tuple(name for name, _ in sorted(
     ((name, code) for name, code in globals().items() if name.isupper() and isinstance(code, int)),

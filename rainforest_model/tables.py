@@ -34,6 +34,9 @@ NO_GROUP = -1
 FULL_SPEED = 2**20
 """A slowdown of 1: slowdowns are whole numbers of this fraction, so that both engines round alike."""
 
+LAST_TICK = 2**49 - 2
+"""The last tick that an event can have (93 minutes of 10 ps): of those that never come."""
+
 Running = tuple[tuple[int, ...], ...]
 """For each socket: how many threads of each group run there."""
 
@@ -140,6 +143,8 @@ class Tables:
         Groups of threads that press on caches and memory.
     memory : Memory, optional
         How they slow each other; needed where there are groups.
+    arrivals : int64[times]
+        Scheduled ticks, one schedule after the other.
     """
 
     ops: np.ndarray
@@ -162,6 +167,7 @@ class Tables:
     labels: list[str] = field(default_factory=list)
     groups: int = 0
     memory: Memory | None = None
+    arrivals: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
 
     @property
     def cores(self) -> int:

@@ -83,8 +83,8 @@ class MachineModel(mesa.Model):
     subsystems : list of SubOS
     locks, queues : list of agents
     memory : MemorySystem
-    requests_under_way : int
-        Requests of which parts are not done.
+    requests_sent, requests_under_way : int
+        Requests that were sent in parts, and those of which parts are not done.
     datacollector : mesa.DataCollector, optional
         If you set one, `step` collects.
 
@@ -120,10 +120,12 @@ class MachineModel(mesa.Model):
         self.events = EventQueue()
         self.interconnect = Interconnect(tables)
         self.memory = MemorySystem(self, tables)
+        self.requests_sent = 0
         self.requests_under_way = 0
         self.latencies = Latencies(tables.series, warmup)
         self.program = decode(tables)
         self.reals = tables.reals.tolist()
+        self.arrivals = tables.arrivals.tolist()
         self._instant_events = 0
         self._stopped: Stopped | None = None
         self._rows: list[tuple[int, int, int]] | None = [] if trace else None

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from .. import opcodes as op
 from ..outcome import StopReason
-from ..tables import ATOMIC, STORE, Tables
+from ..tables import ATOMIC, LAST_TICK, STORE, Tables
 from .interrupts import Shootdown
 from .queue import Request
 from .states import State
@@ -245,16 +245,29 @@ class Operations:
         self.leave_core(State.ASLEEP)
         return WAITS
 
-    def scatter(self, symbol, copies):
-        """Send a part of one request to each copy of a queue."""
+    def arrive(self, first, end, register):
+        """Sleep until the next of the scheduled times; after the last for ever."""
+        model, place = self.model, first + self.registers[register]
+        self.registers[register] += 1
+        due = model.arrivals[place] if place < end else LAST_TICK
+        if due <= model.now:
+            return 0
+        self.leave_core(State.TIMED_SLEEP)
+        model.plan(self, due)
+        return WAITS
+
+    def scatter(self, symbol, copies, parts):
+        """Send so many parts of one request to each copy of a queue."""
         model, first = self.model, self.bindings[symbol]
         if model.requests_under_way == model.tables.queue_capacity:
             raise self._stop(StopReason.QUEUE_FULL)
+        model.requests_sent += 1
         model.requests_under_way += 1
-        request = Request(model.now, copies)
+        request = Request(model.now, copies * parts)
         for queue in model.objects[first:first + copies]:
-            if not queue.send_part(request):
-                raise self._stop(StopReason.QUEUE_FULL)
+            for _ in range(parts):
+                if not queue.send_part(request):
+                    raise self._stop(StopReason.QUEUE_FULL)
         return 0
 
     def receive_part(self, symbol):
@@ -267,10 +280,12 @@ class Operations:
         self.leave_core(State.ASLEEP)
         return WAITS
 
-    def gather(self, series):
-        """The part that it has received is done; with the last part the request ends, and its time is a sample."""
+    def gather(self, series, otherwise):
+        """The part that it has received is done; with the last the request ends, and its time is a sample."""
         self.request.missing -= 1
-        if not self.request.missing:
+        if self.request.missing:
+            self.pc = otherwise
+        else:
             self.model.requests_under_way -= 1
             self.model.latencies.record(series, self.request.stamp, self.model.now)
         return 0

@@ -16,9 +16,10 @@ from __future__ import annotations
 import re
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from .. import units
+from .arrivals import Arrivals
 from .footprint import Footprint
 from .parameter import LONGEST_NS, Description, Name, misfit
 
@@ -87,6 +88,9 @@ class Duration(Description):
 MAX_DEPTH = 30
 MAX_OPS = 2000
 """Blocks within blocks, and operations of a program in all."""
+
+INNER = ("body", "then")
+"""Where an operation holds others."""
 
 Number = int | str
 """A whole number, or an expression of the program's parameters and the kernel's constants."""
@@ -205,9 +209,10 @@ class Receive(OnQueue):
 
 
 class Scatter(OnQueue):
-    """Send a part of one request to each process that receives from this queue."""
+    """Send `parts` parts of one request to each process that receives from this queue."""
 
     do: Literal["scatter"] = "scatter"
+    parts: Number = 1
 
 
 class ReceivePart(OnQueue):
@@ -217,10 +222,23 @@ class ReceivePart(OnQueue):
 
 
 class Gather(Op):
-    """This part of the request is done; the time from scatter to the last part's gather is a sample."""
+    """This part of the request is done; the time from scatter to the last part's gather is a sample.
+
+    Who brings the last part does `then`.
+    """
 
     do: Literal["gather"] = "gather"
     name: Name
+    then: tuple[AnyOp, ...] = ()
+
+
+class Arrive(Op):
+    """Sleep until the next of given times; after the last for ever."""
+
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+
+    do: Literal["arrive"] = "arrive"
+    arrivals: Arrivals
 
 
 class Block(Op):
@@ -265,11 +283,11 @@ class Measure(Block):
 
 AnyOp = Annotated[
     Compute | Sleep | Lock | ReadLock | WriteLock | Unlock | Count | Get | Put
-    | Read | Touch | FlushTlb | Send | Receive | Scatter | ReceivePart | Gather
+    | Read | Touch | FlushTlb | Send | Receive | Scatter | ReceivePart | Gather | Arrive
     | Syscall | Fault | Repeat | Every | Measure,
     Field(discriminator="do"),
 ]
-for _block in (Block, Syscall, Fault, Repeat, Every, Measure):
+for _block in (Gather, Block, Syscall, Fault, Repeat, Every, Measure):
     _block.model_rebuild()
 
 
@@ -315,7 +333,8 @@ class Program(Description):
                 raise misfit("ops", f"blocks are nested more than {MAX_DEPTH} deep")
             if found > MAX_OPS:
                 raise misfit("ops", f"more than {MAX_OPS} operations; repeat does many")
-            bodies = [op.get("body") if isinstance(op, dict) else getattr(op, "body", None) for op in layer]
+            tables = [op if isinstance(op, dict) else getattr(op, "__dict__", {}) for op in layer]
+            bodies = [table.get(key) for table in tables for key in INNER]
             layer = [inner for body in bodies if isinstance(body, list | tuple) for inner in body]
         return table
 
@@ -415,9 +434,9 @@ def receive(what: str) -> Receive:
     return Receive(what=what)
 
 
-def scatter(what: str) -> Scatter:
-    """Send a part of one request to each process that receives from the queue `what`."""
-    return Scatter(what=what)
+def scatter(what: str, parts: Number = 1) -> Scatter:
+    """Send `parts` parts of one request to each process that receives from the queue `what`."""
+    return Scatter(what=what, parts=parts)
 
 
 def receive_part(what: str) -> ReceivePart:
@@ -425,9 +444,14 @@ def receive_part(what: str) -> ReceivePart:
     return ReceivePart(what=what)
 
 
-def gather(name: str) -> Gather:
-    """End this part of the request; its last part ends the latency sample called `name`."""
-    return Gather(name=name)
+def gather(name: str, *then: Op) -> Gather:
+    """End this part of the request; its last part ends the latency sample called `name`, and `then` is done."""
+    return Gather(name=name, then=then)
+
+
+def arrive(arrivals: Arrivals) -> Arrive:
+    """Sleep until the next of these times."""
+    return Arrive(arrivals=arrivals)
 
 
 def syscall(name: str, *body: Op) -> Syscall:

@@ -16,8 +16,8 @@ from .. import tables as tb
 (
     NOW, EVENTS, STATUS, CULPRIT, TASKS, CORES, INBOX_SLOT, TICK_SLOT, LEAVES, WARMUP, CORE0, TRACE, TRACE_SIZE,
     HIST, SERIES, MOMENTS, READ_OCC, WRITE_OCC, DELIVER, LATENCY, DISTANCE, SOCKETS, QUEUE_SIZE, TRACED, STEPS, ACTING,
-    GROUPS, MIX, MIX_CHANGED, MIX_MASK, WEIGHTS, MIXES, REQUESTS, FREE_REQUEST,
-) = range(34)
+    GROUPS, MIX, MIX_CHANGED, MIX_MASK, WEIGHTS, MIXES, REQUESTS, FREE_REQUEST, SENT, ANSWERED, LOST, ARRIVALS,
+) = range(38)
 HEADER = 40
 
 # --- task -------------------------------------------------------------------------------------------
@@ -108,6 +108,7 @@ class Layout:
             self.mix_slots //= 2
         self.mixes = self._take(self.mix_slots * self.mix_width) if self.pairs else 0
         self.requests = self._take(tables.queue_capacity * REQUEST_WIDTH) if tables.uses(op.SCATTER) else 0
+        self.arrivals = self._take(tables.arrivals.size)
         self.trace = self._take(3 * trace)
         self.trace_size = trace
 
@@ -162,12 +163,13 @@ def build(layout: Layout, warmup: int) -> np.ndarray:
         WRITE_OCC: t.write_occupancy, DELIVER: t.interrupt_deliver, LATENCY: layout.latency,
         DISTANCE: layout.distance, SOCKETS: len(t.distance), QUEUE_SIZE: t.queue_capacity, CULPRIT: -1,
         GROUPS: t.groups, MIX_MASK: layout.mix_slots - 1, WEIGHTS: layout.weights, MIXES: layout.mixes,
-        REQUESTS: layout.requests,
+        REQUESTS: layout.requests, ARRIVALS: layout.arrivals,
     }
     for key, value in header.items():
         a[key] = value
     a[layout.latency:layout.latency + 12] = t.latency.ravel()
     a[layout.distance:layout.distance + t.distance.size] = t.distance.ravel()
+    a[layout.arrivals:layout.arrivals + t.arrivals.size] = t.arrivals
     _fill_ops(a, layout)
     _fill_cores(a, layout)
     _fill_objects(a, layout)
@@ -181,6 +183,7 @@ def _fill_ops(a, layout):
     ops = layout.tables.ops.copy()
     targets = {
         op.JUMP: 1, op.COUNT: 5, op.SPARE: 5, op.SEQ_RETRY: 5, op.LOOP: 2, op.EVERY: 3, op.FLUSH_TEST: 1,
+        op.GATHER: 2,
     }
     for row in ops:
         column = targets.get(int(row[0]))

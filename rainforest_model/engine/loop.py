@@ -252,7 +252,9 @@ def _rest(a, tree, code, i, t, now):
         return requests.receive(a, tree, q, t, now)
     if code == op.RECEIVE_PART:
         return requests.receive_part(a, tree, q, t, now)
-    room = requests.send(a, tree, q, now) if code == op.SEND else requests.scatter(a, tree, q, a[i + 2], now)
+    room = requests.send(a, tree, q, now) if code == op.SEND else requests.scatter(
+        a, tree, q, a[i + 2], a[i + 3], now
+    )
     return 0 if room else _stop(a, t, QUEUE_FULL)
 
 
@@ -331,8 +333,16 @@ def _advance(a, tree, f, hist, t, now):
             sent = requests.part_done(a, t)
             if sent >= a[WARMUP]:
                 _record(a, f, hist, a[i + 1], now - sent)
-            i = following
+            i = a[i + 2] if sent == requests.NOT_DONE else following
             continue
+        elif code == op.ARRIVE:
+            due = requests.next_arrival(a, t, i)
+            if due <= now:
+                i = following
+                continue
+            scheduler.block(a, tree, t, now, TIMED_SLEEP)
+            put(a, tree, a[t + SLOT], due)
+            ticks = PARKED
         elif code == op.SLEEP:
             ticks = duration(a[i + 1], f[a[i + 2]], f[a[i + 3]], _word(a, t, a[i + 4]))
             scheduler.block(a, tree, t, now, TIMED_SLEEP)

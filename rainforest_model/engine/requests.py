@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from ..compiled import compiled
+from ..tables import LAST_TICK
 from . import scheduler
 from .arena import (
+    ANSWERED,
+    ARRIVALS,
     ASLEEP,
     FREE_REQUEST,
     IDLE_HEAD,
@@ -13,10 +16,12 @@ from .arena import (
     NEXT,
     OBJECT_WIDTH,
     QUEUE_SIZE,
+    REGS,
     REQUEST,
     RING,
     RING_COUNT,
     RING_HEAD,
+    SENT,
     STAMP,
     T0,
 )
@@ -76,16 +81,26 @@ def receive(a, tree, q, t, now):
 
 
 @compiled
-def scatter(a, tree, q, copies, now):
-    """Send a part of one request to each copy of a queue; whether there was room."""
+def next_arrival(a, t, i):
+    """The next tick of the schedule of operation `i`, which task `t` waits for."""
+    register = a[t + REGS] + a[i + 3]
+    place = a[i + 1] + a[register]
+    a[register] += 1
+    return a[a[ARRIVALS] + place] if place < a[i + 2] else LAST_TICK
+
+
+@compiled
+def scatter(a, tree, q, copies, parts, now):
+    """Send so many parts of one request to each copy of a queue; whether there was room."""
     r = a[FREE_REQUEST]
     if r == 0:
         return False
     a[FREE_REQUEST] = a[r + STAMP]
     a[r + STAMP] = now
-    a[r + MISSING] = copies
-    for k in range(copies):
-        if not _give(a, tree, q + k * OBJECT_WIDTH, REQUEST, r, now):
+    a[r + MISSING] = copies * parts
+    a[SENT] += 1
+    for k in range(copies * parts):
+        if not _give(a, tree, q + (k // parts) * OBJECT_WIDTH, REQUEST, r, now):
             return False
     return True
 
@@ -106,4 +121,5 @@ def part_done(a, t):
     sent = a[r + STAMP]
     a[r + STAMP] = a[FREE_REQUEST]
     a[FREE_REQUEST] = r
+    a[ANSWERED] += 1
     return sent

@@ -112,6 +112,7 @@ class Assembly:
             queue_capacity=PARTS_CAPACITY if code.receivers else tb.Tables.queue_capacity,
             groups=len(groups),
             memory=memory,
+            arrivals=self._scheduled(),
         )
 
     def _check_addressed(self) -> None:
@@ -119,6 +120,11 @@ class Assembly:
         for code, symbol, *_ in self.code.rows:
             if code == op.SCATTER and names[symbol] not in self.code.receivers:
                 raise InputError("no process receives its parts", key="scatter", value=names[symbol])
+
+    def _scheduled(self) -> np.ndarray:
+        """The ticks of all schedules, one after the other."""
+        schedules = [arrivals.nanoseconds * TICKS_PER_NS for arrivals in self.code.arrivals]
+        return np.concatenate([np.zeros(0, np.int64), *schedules])
 
     def _own(self, use: str) -> int:
         return getattr(self.machine.coherence, f"own_{use}").ticks(self.clock)

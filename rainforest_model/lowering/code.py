@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from .. import opcodes as op
+from ..descriptions.arrivals import Arrivals
 from ..descriptions.program import Program
 from ..errors import InputError
 from ..units import TICKS_PER_NS
@@ -29,6 +30,7 @@ class Code:
     symbols: dict[str, tuple[int, str]] = field(default_factory=dict)
     registers: int = 0
     receivers: dict[str, list[Program]] = field(default_factory=dict)
+    arrivals: dict[Arrivals, tuple[int, int]] = field(default_factory=dict)
 
     def emit(self, label: str, code: int, *operands: int) -> int:
         """Append an operation; its number."""
@@ -64,6 +66,13 @@ class Code:
         if name not in self.series:
             self.series.append(name)
         return self.series.index(name)
+
+    def scheduled(self, arrivals: Arrivals) -> tuple[int, int]:
+        """Where these times begin and end among all that are scheduled."""
+        if arrivals not in self.arrivals:
+            start = max((end for _, end in self.arrivals.values()), default=0)
+            self.arrivals[arrivals] = start, start + len(arrivals)
+        return self.arrivals[arrivals]
 
     @property
     def here(self) -> int:

@@ -16,6 +16,7 @@ from ..descriptions.program import Program
 from ..descriptions.structure import Structure
 from ..errors import InputError
 from ..units import TICKS_PER_NS
+from ..workloads import operations
 from .code import ticks
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ LONGEST_OPERATION = 2**47
 """Ticks (23 minutes): an operation that begins in a simulation's last instant still ends on the engines' clock."""
 LONGEST_DRAW = 46
 """Times its mean: what an exponential draw of a 64-bit word stays below."""
+MOST_PARTS = 4096
+"""Parts of one request for one process."""
 _SPINNING = {"ticket_lock": (op.TICKET_LOCK, op.TICKET_UNLOCK), "queue_lock": (op.QUEUE_LOCK, op.QUEUE_UNLOCK)}
 _INNER = {"ticket": _SPINNING["ticket_lock"], "queue": _SPINNING["queue_lock"]}
 
@@ -45,7 +48,7 @@ class Held:
         return self.what, self.shared
 
 
-_FOR_CLIENTS = (pg.Compute, pg.Sleep, pg.Send, pg.Scatter, pg.Receive, pg.Repeat, pg.Every, pg.Measure)
+_FOR_CLIENTS = (pg.Compute, pg.Sleep, pg.Arrive, pg.Send, pg.Scatter, pg.Receive, pg.Repeat, pg.Every, pg.Measure)
 """What a thread outside of the machine can do: it has no copy of any structure."""
 
 
@@ -62,6 +65,7 @@ class Body:
         self.occurrences: dict[str, int] = {}
         self.timed = False
         self.has_part = False
+        self.next_arrival: list[int] = []
         kernel = lowering.system.kernel
         self.names = {
             "cpus": lowering.where.cpus,
@@ -75,12 +79,15 @@ class Body:
 
     def lower(self) -> None:
         """Append the program's operations to the code."""
-        start = self.code.here
         for item in self.program.ops:
             if isinstance(item, pg.Gather):
                 self.code.measured(item.name)  # a request comes before what is measured within its parts
-        for index, item in enumerate(self.program.ops):
-            self._op(item, f"ops.{index}")
+        for item in operations(self.program):
+            if isinstance(item, pg.Arrive):
+                self.next_arrival.append(self.code.register())
+                self.code.emit("before the first", op.SET, self.next_arrival[-1], 0)
+        start = self.code.here
+        self._ops(self.program.ops, "ops")
         if self.held:
             raise self._error("is still held at the end of the program", "ops", self.held[-1].what)
         if self.has_part:
@@ -107,10 +114,9 @@ class Body:
             raise self._error(f"{item.do} is nothing for a client on another machine (place = \"outside\")", key)
         getattr(self, f"_{item.do}")(item, key)
 
-    def _block(self, item: pg.Block, key: str) -> int:
-        """Lower a body; how many locks were held before it."""
-        for index, inner in enumerate(item.body):
-            self._op(inner, f"{key}.body.{index}")
+    def _ops(self, ops: tuple[pg.Op, ...], key: str) -> None:
+        for index, item in enumerate(ops):
+            self._op(item, f"{key}.{index}")
 
     def _span(self, ns: float, key: str) -> int:
         """Ticks of an operation."""
@@ -192,7 +198,7 @@ class Body:
         self.timed = True
         self.in_kernel += 1
         before = list(self.held)
-        self._block(item, key)
+        self._ops(item.body, f"{key}.body")
         taken = [held.what for held in self.held if held not in before]
         if taken:
             raise self._error("is still held on return from the kernel", key, taken[-1])
@@ -211,13 +217,14 @@ class Body:
         self.measuring = True
         series = self.code.measured(item.name)
         self.code.emit("begin", op.MEASURE_BEGIN)
-        self._block(item, key)
+        self._ops(item.body, f"{key}.body")
         self.code.emit("end", op.MEASURE_END, series)
         self.measuring = False
 
-    def _balanced(self, item: pg.Block, key: str) -> None:
+    def _balanced(self, ops: tuple[pg.Op, ...], key: str, part_of: str) -> None:
+        """Lower what may be passed or not: it must leave things as they were."""
         before, part = sorted(held.sort for held in self.held), self.has_part
-        self._block(item, key)
+        self._ops(ops, f"{key}.{part_of}")
         if sorted(held.sort for held in self.held) != before:
             raise self._error("takes and releases different locks on each pass", key)
         if self.has_part != part:
@@ -228,21 +235,21 @@ class Body:
         if times == 0:
             return
         if times == 1:
-            self._balanced(item, key)
+            self._balanced(item.body, key, "body")
             return
         register = self.code.register()
         self.code.emit("repeat", op.SET, register, times)
         start = self.code.here
-        self._balanced(item, key)
+        self._balanced(item.body, key, "body")
         self.code.emit("again", op.LOOP, register, start)
 
     def _every(self, item: pg.Every, key: str) -> None:
         period = self._whole(item.times, f"{key}.times", low=1, high=2**31)
         if period == 1:
-            self._balanced(item, key)
+            self._balanced(item.body, key, "body")
             return
         row = self.code.emit("every", op.EVERY, self.code.register(), period)
-        self._balanced(item, key)
+        self._balanced(item.body, key, "body")
         self.code.rows[row][3] = self.code.here
 
     # --- structures -----------------------------------------------------------------------------------
@@ -473,7 +480,8 @@ class Body:
         return self.code.symbol(name, tb.QUEUE, "process")
 
     def _scatter(self, item: pg.Scatter, key: str) -> None:
-        self.code.emit(f"scatter {item.what}", op.SCATTER, self._parts(item.what))
+        parts = self._whole(item.parts, f"{key}.parts", low=1, high=MOST_PARTS)
+        self.code.emit(f"scatter {item.what}", op.SCATTER, self._parts(item.what), 0, parts)
 
     def _receive_part(self, item: pg.ReceivePart, key: str) -> None:
         if self.outside:
@@ -489,4 +497,12 @@ class Body:
         if not self.has_part:
             raise self._error("no part was received before", key, item.name)
         self.has_part = False
-        self.code.emit(f"gather {item.name}", op.GATHER, self.code.measured(item.name))
+        row = self.code.emit(f"gather {item.name}", op.GATHER, self.code.measured(item.name))
+        self._balanced(item.then, key, "then")
+        self.code.rows[row][2] = self.code.here
+
+    def _arrive(self, item: pg.Arrive, key: str) -> None:
+        self._may_sleep(key)
+        self.timed = True
+        # A register for each, in whatever order: which of them it is makes no difference.
+        self.code.emit("arrive", op.ARRIVE, *self.code.scheduled(item.arrivals), self.next_arrival.pop())

@@ -6,7 +6,7 @@ import importlib
 import pkgutil
 from collections.abc import Iterator
 
-from ..descriptions.program import OnQueue, OnStructure, Op, Program
+from ..descriptions.program import INNER, OnQueue, OnStructure, Op, Program
 from ..errors import InputError
 
 
@@ -65,7 +65,7 @@ def operations(program: Program) -> Iterator[Op]:
     pending = list(program.ops)
     while pending:
         item = pending.pop()
-        pending += getattr(item, "body", ())
+        pending += [inner for key in INNER for inner in getattr(item, key, ())]
         yield item
 
 
