@@ -51,19 +51,29 @@ class Instance(mesa.Agent):
     """
 
     def __init__(
-        self, model: ElasticMachine, name: str, domain: int, priority: int, series: tuple[str, ...],
-        devices: tuple[str, ...], state: Phase,
+        self, model: ElasticMachine, name: str, domain: int, series: tuple[str, ...], devices: tuple[str, ...],
     ):
         super().__init__(model)
-        self.name, self.domain, self.priority = name, domain, priority
-        self.series, self.devices, self.state = series, devices, state
-        self.begun = state is Phase.RUNNING
+        self.name, self.domain = name, domain
+        self.series, self.devices = series, devices
+        self.priority = 0
+        self.state = Phase.DORMANT
+        self.begun = False
         self.home: int | None = None
 
     @property
     def alive(self) -> bool:
         """Whether its threads run and its kernel answers."""
         return self.state in ALIVE
+
+    def move_into(self, other: Instance) -> None:
+        """Be created in the partition of another instance next time."""
+        self.domain, self.series, self.devices = other.domain, other.series, other.devices
+
+    @property
+    def gone(self) -> bool:
+        """Whether its partition is there for another."""
+        return self.state in (Phase.DORMANT, Phase.DESTROYED)
 
     @property
     def cores(self) -> tuple[int, ...]:

@@ -26,7 +26,7 @@ from .instance import Instance, Phase
 from .operation import seconds
 from .ownership import BLOCK_BYTES, FREE, POOLS, Ledger, OwnershipViolation
 from .policy import Observation, Policy, PolicyError
-from .port import FREE_CORE, Port
+from .port import Port
 from .procedures import Agenda, EngineStopped, Process
 from .rfm import Rfm
 from .supervisor import Steps, Supervisor
@@ -141,7 +141,7 @@ class ElasticMachine(mesa.Model):
         self._blocks = round(scenario.machine.memory.capacity.plain()) // BLOCK_BYTES
         self.ledger = Ledger(tables.cores, round(self._blocks * tables.cores / scenario.machine.topology.cores))
         self.ficm = Ficm(self.agenda, message_times(scenario.machine), self.engine.occupy)
-        self._series_names = list(tables.series)
+        self._series_names, self._parts = list(tables.series), len(tables.domains)
         self.instances = {i.name: i for i in self._make_instances(tables, names)}
         self._critical = self.instances[names[0]]
         self._lifecycle = lifecycle
@@ -379,8 +379,8 @@ class ElasticMachine(mesa.Model):
         self.ledger.check()
         for core in range(self.ledger.core_count):
             owner, domain = self.ledger.owner(core), self.engine.owner(core)
-            expected = FREE_CORE if owner in POOLS else self.instances[owner].domain
-            if domain != expected:
+            agree = domain < 0 if owner in POOLS else domain == self.instances[owner].domain
+            if not agree:
                 raise OwnershipViolation(f"core {core} is {owner}'s, and in the engine it is in domain {domain}")
         sent, answered, lost = self.engine.requests()
         if not 0 <= answered + lost <= sent:
@@ -395,19 +395,23 @@ class ElasticMachine(mesa.Model):
         return self._lifecycle
 
     def _make_instances(self, tables: Tables, names: Sequence[str]) -> list[Instance]:
-        devices = self.described.machine.devices
         instances = []
         for number, (name, domain) in enumerate(zip(names, tables.domains, strict=True)):
+            instance = self.new_instance(name, number)
+            instance.priority = len(names) - number
             if domain.cores:
                 blocks = self.share_of_memory(len(domain.cores))
                 self.ledger.take(FREE, domain.cores, blocks)
                 self.ledger.put(name, domain.cores, blocks)
-            has = tuple(f"{kind} {number}" for kind, device in devices.items() if number < device.count)
-            instances.append(Instance(
-                self, name, number, len(names) - number, self._series_of(number, len(tables.domains)), has,
-                Phase.RUNNING if domain.cores else Phase.DORMANT,
-            ))
+                instance.begun, instance.state = True, Phase.RUNNING
+            instances.append(instance)
         return instances
+
+    def new_instance(self, name: str, domain: int) -> Instance:
+        """A dormant instance of a partition, without resources."""
+        devices = self.described.machine.devices
+        has = tuple(f"{kind} {domain}" for kind, device in devices.items() if domain < device.count)
+        return Instance(self, name, domain, self._series_of(domain, self._parts), has)
 
     def _series_of(self, partition: int, parts: int) -> tuple[str, ...]:
         """Names of what the programs of a partition measure: whole requests before anything else."""

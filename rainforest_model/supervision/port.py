@@ -7,9 +7,6 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from ..outcome import Outcome, Requests, StopReason
 
-FREE_CORE = -1
-"""Owner of a core that no domain has."""
-
 
 class Port(Protocol):
     """The part of both engines that supervision drives; times are ticks, domains are numbers of OS instances."""
@@ -20,7 +17,7 @@ class Port(Protocol):
         """Go on until the tick `until`."""
 
     def owner(self, core: int) -> int:
-        """Domain of a core, or `FREE_CORE`."""
+        """Domain of a core; a negative number if it has none."""
 
     def release(self, core: int) -> bool:
         """Take a core out of its domain if its task may be moved now; False: not yet, ask again later.

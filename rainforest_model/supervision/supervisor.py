@@ -141,12 +141,10 @@ class Supervisor(mesa.Agent):
 
     def create(self, name: str, cores: int, blocks: int, priority: int) -> Process:
         """Boot a dormant instance on free cores and memory, and let its threads begin."""
-        instance = self._dormant(name)
         self._need_free(cores, blocks)
+        instance = self._place_for(name)
         chosen = choose_cores(self._ledger.cores_of(FREE)[::-1], cores, self._sockets)
-        del self._instances[instance.name]
-        instance.name, instance.priority, instance.state = name, priority, Phase.BOOTING
-        self._instances[name] = instance
+        instance.priority, instance.state = priority, Phase.BOOTING
         self._book(lambda: self._ledger.take(FREE, chosen, blocks))
         self._describe(SUPERVISOR)
         try:
@@ -194,7 +192,7 @@ class Supervisor(mesa.Agent):
         self._pool_what_is_left()
         self._ficm.leave(name)
         self.mac_list.pop(name, None)
-        instance.state = Phase.DESTROYED
+        instance.begun, instance.state = False, Phase.DESTROYED
         self._seat()
         self._describe_all()
         for loan in loans:
@@ -411,14 +409,26 @@ class Supervisor(mesa.Agent):
         if instance.state is Phase.FAILED:
             raise Refusal(f"{instance.name} has failed")
 
-    def _dormant(self, name: str) -> Instance:
+    def _place_for(self, name: str) -> Instance:
+        """The instance that a name shall be: its old one, a dormant one, or a new one where one was destroyed."""
         known = self._instances.get(name)
-        if known is not None and known.state is not Phase.DORMANT:
+        if known is not None and not known.gone:
             raise Refusal(f"there is a {name} already, which is {known.state.value}")
-        found = known or next((i for i in self._instances.values() if i.state is Phase.DORMANT), None)
-        if found is None:
-            raise Refusal("no dormant partition is left that it could be")
-        return found
+        taken = {i.domain for i in self._instances.values() if not i.gone}
+        places = [i for i in (known, *self._instances.values()) if i is not None and i.domain not in taken]
+        if not places:
+            raise Refusal("no partition of the scenario is left that it could be")
+        place = next((i for i in places if i is known or i.state is Phase.DORMANT), places[0])
+        if known is not None:
+            known.move_into(place)
+            return known
+        if place.state is Phase.DORMANT:
+            del self._instances[place.name]
+            place.name = name
+        else:
+            place = self.model.new_instance(name, place.domain)
+        self._instances[name] = place
+        return place
 
     def _need_free(self, cores: int, blocks: int) -> None:
         have, have_blocks = len(self._ledger.cores_of(FREE)), self._ledger.blocks_of(FREE)
@@ -429,9 +439,9 @@ class Supervisor(mesa.Agent):
 
     def _need_own(self, giver: Instance, cores: int, blocks: int) -> None:
         own, own_blocks = len(self._ledger.own_cores(giver.name)), self._ledger.own_blocks(giver.name)
-        for can, wanted, what in ((own, cores, "core"), (own_blocks, blocks, "block of memory")):
+        for can, wanted, what in ((own, cores, "cores"), (own_blocks, blocks, "blocks of memory")):
             if wanted and wanted >= can:
-                raise Refusal(f"{giver.name} has {can} {what}s of its own and keeps one, so cannot give {wanted}")
+                raise Refusal(f"{giver.name} has {can} {what} of its own and keeps one, so cannot give {wanted}")
 
     def _chosen_of(self, giver: Instance, count: int, home: int | None = None) -> tuple[int, ...]:
         own = self._ledger.own_cores(giver.name)
@@ -486,6 +496,9 @@ class Supervisor(mesa.Agent):
     def _charge(self, who: str, ns: float) -> None:
         """Keep the core of a kernel for the guard's check."""
         core = self.core if who == SUPERVISOR else self._ficm.communication_cores.get(who)
+        if core is None and who in self._guard.descriptions:
+            # A kernel that boots has no communication core yet, but a first one.
+            core = min(self._guard.descriptions[who].cores, default=None)
         if core is not None and (ticks := round(ns * TICKS_PER_NS)):
             self._port.occupy(core, ticks)
 
