@@ -69,10 +69,13 @@ class Group:
     footprint : Footprint
     remote : float
         Share of its misses that the memory of other sockets serves, evenly; 0 .. 1.
+    home : int, optional
+        The one socket that has all of its memory: threads elsewhere find nothing near them.
     """
 
     footprint: Footprint
     remote: float = 0.0
+    home: int | None = None
 
     def __post_init__(self):
         if not 0 <= self.remote <= 1:
@@ -157,6 +160,8 @@ class MemoryModel:
         for k, group in enumerate(self.groups):
             if group.remote and self._sockets == 1:
                 raise InputError("the machine has no other socket", key=f"groups.{k}.remote", value=group.remote)
+            if group.home is not None and not 0 <= group.home < self._sockets:
+                raise InputError(f"the machine has {self._sockets} sockets", key=f"groups.{k}.home", value=group.home)
         self._cache = memory.llc_per_socket.plain()
         self._hit = memory.llc_latency.ns(clock)
         self._programs = tuple(_Program(group.footprint, machine) for group in self.groups)
@@ -233,10 +238,11 @@ class MemoryModel:
             raise InputError("threads are not negative", key="running", value=running)
 
     def _runner(self, socket: int, k: int, count: int) -> _Runner:
-        remote = self.groups[k].remote
+        group = self.groups[k]
+        remote = group.remote if group.home is None else float(socket != group.home)
         ways = [(socket, 1 - remote)] if remote < 1 else []
         if remote:
-            others = [s for s in range(self._sockets) if s != socket]
+            others = [s for s in range(self._sockets) if s != socket] if group.home is None else [group.home]
             ways += [(s, remote / len(others)) for s in others] + [(self._sockets + socket, remote)]
         return _Runner(self._programs[k], count, tuple(ways))
 

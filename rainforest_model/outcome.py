@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 import numpy as np
 
@@ -17,6 +18,19 @@ class StopReason(Enum):
     NOT_HELD = "releases a lock that it does not hold"
     DEADLOCK = "waits for ever, as all the others do"
     TRACE_FULL = "filled the trace"
+
+
+class Requests(NamedTuple):
+    """What became of the requests that were sent in parts; the rest is under way."""
+
+    sent: int
+    answered: int
+    lost: int
+
+    @property
+    def under_way(self) -> int:
+        """Requests that are neither answered nor lost."""
+        return self.sent - self.answered - self.lost
 
 
 @dataclass(frozen=True)

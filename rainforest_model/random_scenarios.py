@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from .descriptions import load
 from .descriptions import program as pg
+from .descriptions.arrivals import Arrivals
 from .descriptions.footprint import Footprint
 from .descriptions.machine import Coherence, Interrupt, Machine, Tlb, Topology, Transfer
 from .descriptions.parameter import Parameter
@@ -175,11 +176,23 @@ class Lot:
         )
 
     def part_server(self) -> pg.Program:
-        """Takes its process's part of each request of the clients."""
+        """Takes its process's part of each request of the clients; after the last it may go on."""
+        then = self.block(1, Where()) if self.rng.random() < 0.5 else []
         return pg.program(
             "part_server", pg.receive_part("parts"), *self.block(2, Where()), pg.compute(self.time(5)),
-            pg.gather("parts"), footprint=self.footprint("part_server"),
+            pg.gather("parts", *then), footprint=self.footprint("part_server"),
         )
+
+    def scatterers(self) -> pg.Program:
+        """Clients that send requests in parts, at random or at scheduled times."""
+        rng = self.rng
+        if rng.random() < 0.5:
+            when = pg.sleep(self.time(200))
+        else:
+            count = rng.randint(1, 200)
+            when = pg.arrive(Arrivals(f"schedule{count}", sorted(rng.choice([0.0, 0.01 * rng.random()])
+                                                                 for _ in range(count))))
+        return pg.program("scatterers", when, pg.scatter("parts", parts=rng.randint(1, 3)), pg.compute(self.time(1)))
 
     def block(self, depth: int, where: Where) -> list:
         return [op for _ in range(self.rng.randint(1, 4)) for op in self.ops(depth, where)]
@@ -262,6 +275,26 @@ class Lot:
             choices.append((self.rng.choice(verbs)(name), name, inside))
         return self.rng.choice(choices) if choices else None
 
+    # --- who has which cores, and when that changes --------------------------------------------------------
+
+    def shares(self, system: System, cores: int, partitions: int) -> tuple[int, ...]:
+        """Cores of each partition: mostly even, else by lot, and nobody has all of them."""
+        rng = self.rng
+        if not system.partitioning.partitioned or rng.random() < 0.5:
+            return ()
+        owners = [rng.randint(0, partitions) for _ in range(cores)]
+        owned = tuple(owners.count(p) for p in range(partitions))
+        return owned if sum(owned) else ()
+
+    def intervention(self, domains: int, cores: int) -> tuple[str, tuple[int, ...]]:
+        """What a supervisor may try: the engine's method and its arguments."""
+        rng = self.rng
+        core, domain = rng.randrange(cores), rng.randrange(domains)
+        return rng.choice([
+            ("release", (core,)), ("release", (core,)), ("adopt", (core, domain)), ("adopt", (core, domain)),
+            ("occupy", (core, rng.randrange(10**6))), ("start_threads", (domain,)), ("end_threads", (domain,)),
+        ])
+
     # --- together -----------------------------------------------------------------------------------------
 
     def scenario(self) -> Scenario:
@@ -280,10 +313,10 @@ class Lot:
             source = pg.program("clients", pg.sleep(self.time(30)), pg.send(f"queue{rng.randrange(2)}"))
             loads.append(Load(program=source, place="outside", threads=rng.randint(1, 2)))
         if rng.random() < 0.3:
-            source = pg.program("scatterers", pg.sleep(self.time(200)), pg.scatter("parts"))
-            loads.append(Load(program=source, place="outside", threads=rng.randint(1, 2)))
+            loads.append(Load(program=self.scatterers(), place="outside", threads=rng.randint(1, 2)))
             loads.append(Load(program=self.part_server(), processes=rng.randint(1, 2), threads=rng.randint(1, 3)))
         return Scenario(
             machine=machine, system=system, loads=loads, cores=cores, partitions=partitions,
+            shares=self.shares(system, cores, partitions),
             stagger=rng.choice(["0 ns", "1 us", "20 us"]),
         )

@@ -10,7 +10,27 @@ from typing import Protocol
 
 import numpy as np
 
+from .opcodes import (
+    ENTER_KERNEL,
+    GATHER,
+    JUMP,
+    LEAVE_KERNEL,
+    MUTEX_LOCK,
+    MUTEX_UNLOCK,
+    QUEUE_LOCK,
+    QUEUE_UNLOCK,
+    READ_LOCK,
+    READ_UNLOCK,
+    RECEIVE_PART,
+    TICKET_LOCK,
+    TICKET_UNLOCK,
+    WRITE_LOCK,
+    WRITE_UNLOCK,
+)
 from .opcodes import FLUSH as FLUSH_CODE
+
+_TAKING = (ENTER_KERNEL, TICKET_LOCK, QUEUE_LOCK, MUTEX_LOCK, READ_LOCK, WRITE_LOCK)
+_GIVING = (LEAVE_KERNEL, TICKET_UNLOCK, QUEUE_UNLOCK, MUTEX_UNLOCK, READ_UNLOCK, WRITE_UNLOCK)
 
 (
     SPIN_LOCK, SLEEPING_LOCK, RW_LOCK, LINE, COUNTER, QUEUE,
@@ -27,6 +47,9 @@ KERNEL_THREAD = -1
 
 OUTSIDE = -1
 """Domain of a task that runs on no core of the machine (a client)."""
+
+NOWHERE = -2
+"""Domain of what belongs to a core that nobody owns."""
 
 NO_GROUP = -1
 """Group of a task whose speed depends on nobody."""
@@ -55,7 +78,7 @@ class Domain:
     Attributes
     ----------
     cores : tuple of int
-        Cores among which its tasks may be placed.
+        Cores among which its tasks may be placed, at the start; none: its tasks begin when it gets some.
     latency, min_granularity, wakeup_granularity : int
         CFS knobs, already scaled.
     tick_period, tick_phase, tick_cost : int
@@ -75,6 +98,48 @@ class Domain:
     wakeup: int = 0
     idle_wakeup: int = 0
     migration: int = 0
+
+
+class Elastic(Protocol):
+    """What an engine tells before a core changes hands."""
+
+    def living(self, domain: int) -> bool:
+        """Whether any thread of a program has begun in a domain and not ended."""
+
+
+def check_release(core: int, domain: int, cores: list[int], engine: Elastic) -> None:
+    """Refuse to take a core that nobody owns, or the last one from threads that need it.
+
+    Raises
+    ------
+    ValueError
+    """
+    if domain < 0:
+        raise ValueError(f"core {core} belongs to nobody")
+    if len(cores) == 1 and engine.living(domain):
+        raise ValueError(f"core {core} is the last of domain {domain}, which has threads")
+
+
+def check_adopt(core: int, domain: int) -> None:
+    """Refuse to give away a core that somebody owns.
+
+    Raises
+    ------
+    ValueError
+    """
+    if domain >= 0:
+        raise ValueError(f"core {core} belongs to domain {domain}")
+
+
+def check_start(domain: int, cores: list[int]) -> None:
+    """Refuse to start threads without a core.
+
+    Raises
+    ------
+    ValueError
+    """
+    if not cores:
+        raise ValueError(f"domain {domain} has no core")
 
 
 @dataclass(frozen=True)
@@ -196,6 +261,45 @@ class Tables:
                 if domain.tick_period:
                     first[core] = domain.tick_phase + place * (domain.tick_period // 2) // len(domain.cores) + 1
         return first
+
+    def threads_of(self, domain: int) -> list[int]:
+        """Numbers of the threads of a domain that begin and end with it: not those that the kernel has on each core."""
+        return [
+            number for number, task in enumerate(self.tasks)
+            if task.domain == domain and not (task.address_space == KERNEL_THREAD and task.pinned)
+        ]
+
+    def queues_of(self, domain: int) -> list[int]:
+        """Numbers of the queues whose parts the threads of a domain receive."""
+        found = set()
+        for number in self.threads_of(domain):
+            row = self.tasks[number].start
+            while self.ops[row, 0] != JUMP:  # the only one is the last of the program
+                if self.ops[row, 0] == RECEIVE_PART:
+                    found.add(int(self.bind[number, self.ops[row, 1]]))
+                row += 1
+        return sorted(found)
+
+    def begins_at_once(self, task: TaskRow) -> bool:
+        """Whether a task is there from the start: not one of a domain that has no cores yet."""
+        if task.domain in (OUTSIDE, NOWHERE):
+            return task.domain == OUTSIDE
+        return bool(self.domains[task.domain].cores)
+
+    def interruptible(self) -> tuple[np.ndarray, np.ndarray]:
+        """Where a program can be ended without leaving anything behind, and where its thread has a part of a request.
+
+        Returns
+        -------
+        ending, parts : bool[operations]
+            Whether before each operation its thread holds no lock and is not in the kernel; and whether it has
+            a part. Programs are nested, so counting row by row tells.
+        """
+        opens = np.isin(self.ops[:, 0], _TAKING).astype(int)
+        closes = np.isin(self.ops[:, 0], _GIVING).astype(int)
+        depth = np.cumsum(opens - closes) - (opens - closes)
+        given = np.isin(self.ops[:, 0], (RECEIVE_PART,)).astype(int) - np.isin(self.ops[:, 0], (GATHER,))
+        return depth == 0, (np.cumsum(given) - given) > 0
 
     def uses(self, *codes: int) -> bool:
         """Whether any operation has one of these codes."""

@@ -89,7 +89,7 @@ class Core(mesa.Agent):
     # --- who is next --------------------------------------------------------------------------------------
 
     def accept(self, task: Task) -> None:
-        """Take a woken task: run it at once if idle, else queue it, perhaps ahead of who runs here."""
+        """Take a ready task: run it at once if idle, else queue it, perhaps ahead of who runs here."""
         knobs = self.subos.knobs
         if self.idle:
             self.dispatch(task, delay=knobs.idle_wakeup)
@@ -134,13 +134,20 @@ class Core(mesa.Agent):
 
     def pick_next(self) -> None:
         """The task has gone: run the next of the run queue, else one of the busiest core, else go idle."""
+        if not self.look_for_work():
+            self._go_idle()
+            self.needs_switch = False
+
+    def look_for_work(self) -> bool:
+        """Run the next of the run queue, else one of the busiest core; False if there is none."""
         task = self.take(self.run_queue) or self._steal_task()
         if task is not None:
             self.dispatch(task)
-            return
+        return task is not None
+
+    def _go_idle(self) -> None:
         self._busy_before += self.model.now - self._busy_since
         self.current = None
-        self.needs_switch = False
 
     def _steal_task(self) -> Task | None:
         """Fetch a task that may move from the busiest core of the same subOS."""
@@ -170,6 +177,26 @@ class Core(mesa.Agent):
         self.model.events.cancel(task.slot)
         self.enqueue(task)
         self.pick_next()
+
+    @property
+    def movable(self) -> bool:
+        """Whether whatever is here may leave now."""
+        if self.stolen_until > self.model.now or self.inbox.arrivals:
+            return False
+        task = self.current
+        if task is not None and not (task.state is State.RUNNING and task.preemptible):
+            return False
+        return not any(task.of_its_core for task in [self.current, *self.run_queue] if task is not None)
+
+    def lose_current(self) -> Task:
+        """Take the running task, which keeps what is left of its operation, off an idle core to be."""
+        task = self.current
+        task.remaining = task.alone(self.model.events.time_of(task.slot) - self.model.now)
+        self.model.memory.stops(task)
+        task.charge()
+        self.model.events.cancel(task.slot)
+        self._go_idle()
+        return task
 
     def steal(self, ticks: int) -> None:
         """Keep the core for an interrupt handler: what runs here ends that much later."""

@@ -100,6 +100,7 @@ _PLACES = {
     State.ANSWER_WAIT: "core interrupts ",
     State.ASLEEP: "sleepers ",
     State.TIMED_SLEEP: "event ",
+    State.OFF: "",
 }
 
 

@@ -12,7 +12,7 @@ from .. import tables as tb
 from ..descriptions.program import time_ns
 from ..descriptions.scenario import Scenario
 from ..lowering import lower
-from ..outcome import Outcome, StopReason
+from ..outcome import Outcome, Requests, StopReason
 from ..units import TICKS_PER_NS
 from .cache import CacheLine, Interconnect
 from .core import Core
@@ -83,8 +83,10 @@ class MachineModel(mesa.Model):
     subsystems : list of SubOS
     locks, queues : list of agents
     memory : MemorySystem
-    requests_sent, requests_under_way : int
-        Requests that were sent in parts, and those of which parts are not done.
+    requests_sent, requests_answered, requests_under_way : int
+        Requests that were sent in parts, those that are answered, and those of which parts are not done.
+    nobody : SubOS
+        Who has the cores that nobody owns.
     datacollector : mesa.DataCollector, optional
         If you set one, `step` collects.
 
@@ -120,8 +122,9 @@ class MachineModel(mesa.Model):
         self.events = EventQueue()
         self.interconnect = Interconnect(tables)
         self.memory = MemorySystem(self, tables)
-        self.requests_sent = 0
+        self.requests_sent = self.requests_answered = 0
         self.requests_under_way = 0
+        self.interruptible = tables.interruptible()
         self.latencies = Latencies(tables.series, warmup)
         self.program = decode(tables)
         self.reals = tables.reals.tolist()
@@ -184,6 +187,7 @@ class MachineModel(mesa.Model):
         if until is None:
             raise ValueError("say until which tick: only a model from a scenario has an end")
         try:
+            self.memory.settle()  # somebody may have moved tasks since the last event
             while self._stopped is None and (first := self.events.first()) and first[0] <= until:
                 self._happen()
         except Stopped:
@@ -272,6 +276,50 @@ class MachineModel(mesa.Model):
         for line in self.lines:
             line.check()
 
+    # --- what a supervisor may do between two calls of `run` ------------------------------------------------
+
+    def owner(self, core: int) -> int:
+        """Number of the instance that owns a core; `tables.NOWHERE` if nobody does."""
+        subos = self.machine_cores[core].subos
+        return tb.NOWHERE if subos is self.nobody else self.subsystems.index(subos)
+
+    def cores_of(self, domain: int) -> list[int]:
+        """Cores of an instance, in the order in which it got them."""
+        return [core.number for core in self.subsystems[domain].cores]
+
+    def living(self, domain: int) -> bool:
+        """Whether any thread of a program has begun in an instance and not ended."""
+        return self.subsystems[domain].living
+
+    def release(self, core: int) -> bool:
+        """Take a core from its instance; see `rainforest_model.engine.door.CompiledEngine.release`."""
+        domain = self.owner(core)
+        tb.check_release(core, domain, self.cores_of(domain) if domain >= 0 else [], self)
+        return self.subsystems[domain].release(self.machine_cores[core])
+
+    def adopt(self, core: int, domain: int) -> None:
+        """Give a core that nobody owns to an instance; ValueError if somebody owns it."""
+        tb.check_adopt(core, self.owner(core))
+        self.subsystems[domain].adopt(self.machine_cores[core])
+
+    def occupy(self, core: int, ticks: int) -> None:
+        """Keep a core for real-time work of the kernel; what runs there ends that much later."""
+        self.machine_cores[core].steal(ticks)
+
+    def start_threads(self, domain: int) -> None:
+        """Let the threads of an instance begin that are not there; ValueError if it has no core."""
+        tb.check_start(domain, self.cores_of(domain))
+        self.subsystems[domain].start()
+
+    def end_threads(self, domain: int) -> bool:
+        """End the threads of an instance; see `rainforest_model.engine.door.CompiledEngine.end_threads`."""
+        return self.subsystems[domain].end()
+
+    def requests(self) -> Requests:
+        """What became of the requests that were sent in parts."""
+        sent, answered = self.requests_sent, self.requests_answered
+        return Requests(sent, answered, sent - answered - self.requests_under_way)
+
     # --- results ------------------------------------------------------------------------------------------
 
     def culprit(self) -> str:
@@ -304,12 +352,13 @@ class MachineModel(mesa.Model):
         tables = self.tables
         first_inbox = len(tables.tasks)
         first_timer = first_inbox + (tables.cores if tables.uses_interrupts else 0)
+        self.nobody = SubOS(self, "nobody", tb.Domain(cores=()))
         owner_of = {core: subos for subos in self.subsystems for core in subos.knobs.cores}
         cores = []
         for number, socket in enumerate(tables.sockets.tolist()):
             inbox_slot = first_inbox + number if tables.uses_interrupts else None
             timer_slot = first_timer + number if tables.uses_ticks else None
-            cores.append(Core(self, number, socket, owner_of[number], inbox_slot, timer_slot))
+            cores.append(Core(self, number, socket, owner_of.get(number, self.nobody), inbox_slot, timer_slot))
         for subos in self.subsystems:
             subos.cores = [cores[number] for number in subos.knobs.cores]
         return cores
@@ -348,7 +397,8 @@ class MachineModel(mesa.Model):
                 core = self._make_client_core()
                 subos = core.subos
             else:
-                core, subos = self.machine_cores[row.home], self.subsystems[row.domain]
+                core = self.machine_cores[row.home]
+                subos = self.nobody if row.domain == tb.NOWHERE else self.subsystems[row.domain]
             task = Task(
                 self, number, row, subos, core, tables.bind[number].tolist(), tables.streams[number].tolist(),
                 tables.registers,
@@ -368,7 +418,11 @@ class MachineModel(mesa.Model):
     def _plan_first_events(self) -> list[Task | Inbox | Timer]:
         tables = self.tables
         for task, row in zip(self.tasks, tables.tasks, strict=True):
-            self.plan(task, row.begins)
+            if task.state is not State.OFF:
+                self.plan(task, row.begins)
+        for subos in self.subsystems:
+            if not subos.cores:
+                subos.close_queues()
         sources: list = list(self.tasks)
         if tables.uses_interrupts:
             sources += [core.inbox for core in self.machine_cores]

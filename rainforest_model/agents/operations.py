@@ -282,12 +282,10 @@ class Operations:
 
     def gather(self, series, otherwise):
         """The part that it has received is done; with the last the request ends, and its time is a sample."""
-        self.request.missing -= 1
-        if self.request.missing:
-            self.pc = otherwise
-        else:
-            self.model.requests_under_way -= 1
+        if self.request.part_done(self.model):
             self.model.latencies.record(series, self.request.stamp, self.model.now)
+        else:
+            self.pc = otherwise
         return 0
 
     # --- operands -----------------------------------------------------------------------------------------

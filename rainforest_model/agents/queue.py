@@ -15,10 +15,29 @@ if TYPE_CHECKING:
 
 @dataclass(eq=False)
 class Request:
-    """A request that several receivers have parts of: when it was sent, and how many parts are not done."""
+    """A request that several receivers have parts of: when it was sent, and how many parts are not done.
+
+    One that is not complete has lost a part, and will never be answered.
+    """
 
     stamp: int
     missing: int
+    complete: bool = True
+
+    def lose_part(self, model: MachineModel) -> None:
+        """A part of it will never be done."""
+        self.complete = False
+        self.part_done(model)
+
+    def part_done(self, model: MachineModel) -> bool:
+        """A part is over, done or lost; whether that answers the request."""
+        self.missing -= 1
+        if self.missing:
+            return False
+        model.requests_under_way -= 1
+        if self.complete:
+            model.requests_answered += 1
+        return self.complete
 
 
 class RequestQueue(mesa.Agent):
@@ -32,6 +51,8 @@ class RequestQueue(mesa.Agent):
         Receivers asleep, the longest first.  There are none while requests wait.
     capacity : int
         Requests that may wait.
+    closed : bool
+        Whether its receivers have ended.
     """
 
     def __init__(self, model: MachineModel, name: str, capacity: int):
@@ -40,6 +61,7 @@ class RequestQueue(mesa.Agent):
         self.capacity = capacity
         self.waiting: deque[int | Request] = deque()
         self.idle: deque[Task] = deque()
+        self.closed = False
 
     def send(self, now: int) -> bool:
         """Give a request to the first idle receiver, else let it wait; False if there is no room."""
@@ -52,6 +74,9 @@ class RequestQueue(mesa.Agent):
 
     def send_part(self, request: Request) -> bool:
         """Give a part of a request to the first idle receiver, else let it wait; False if there is no room."""
+        if self.closed:
+            request.lose_part(self.model)
+            return True
         if self.idle:
             receiver = self.idle.popleft()
             receiver.request = request
@@ -64,6 +89,12 @@ class RequestQueue(mesa.Agent):
             return False
         self.waiting.append(item)
         return True
+
+    def close(self) -> None:
+        """Nobody receives any more: the parts that wait are lost, and so are all that come."""
+        self.closed = True
+        while self.waiting:
+            self.waiting.popleft().lose_part(self.model)
 
     @property
     def length(self) -> int:

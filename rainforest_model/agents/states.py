@@ -6,7 +6,7 @@ from enum import Enum
 
 
 class State(Enum):
-    """What a task does: the first waits for a core, the next three have one, the last two need none."""
+    """What a task does: the first waits for a core, the next three have one, the others need none."""
 
     READY = "ready"
     RUNNING = "running"
@@ -14,3 +14,4 @@ class State(Enum):
     ANSWER_WAIT = "waiting for answers"
     ASLEEP = "asleep"
     TIMED_SLEEP = "asleep for a time"
+    OFF = "not there"

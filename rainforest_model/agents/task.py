@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from .core import Core
     from .lock import Lock
     from .model import MachineModel
-    from .queue import Request
+    from .queue import Request, RequestQueue
     from .subos import SubOS
 
 MAX_INSTANT_OPERATIONS = 100_000
@@ -92,7 +92,7 @@ class Task(Operations, mesa.Agent):
         self.bindings = bindings
         self.streams = [Stream(start) for start in streams]
         self.held: dict[int, Lock] = {}
-        self.state = State.TIMED_SLEEP
+        self.state = State.TIMED_SLEEP if model.tables.begins_at_once(row) else State.OFF
         self.core = self.last_core = core
         self.no_preempt = 0
         self.interrupts_off = 0
@@ -192,6 +192,62 @@ class Task(Operations, mesa.Agent):
         """Account for what it has run."""
         self.vruntime += self.ran_since_charge
         self.charged_at = self.model.now
+
+    # --- beginning and ending -----------------------------------------------------------------------------
+
+    @property
+    def of_its_core(self) -> bool:
+        """Whether it is a thread of the kernel that serves its core alone, and goes where that goes."""
+        return self.address_space is None and self.pinned
+
+    def begin(self, time: int) -> None:
+        """Be there from the tick `time` on."""
+        self.state = State.TIMED_SLEEP
+        self.model.plan(self, time)
+
+    def begin_anew(self, core: Core) -> None:
+        """Begin its program on this core."""
+        row = self.model.tables.tasks[self.number]
+        self.pc, self.remaining = row.start, 0
+        self.registers = [self.number] * len(self.registers)
+        self.core = self.last_core = core
+        self.vruntime = core.min_vruntime
+        self.begin(self.model.now + row.begins)
+
+    @property
+    def may_end(self) -> bool:
+        """Whether it holds no lock, has not been chosen to take one, and is not in the kernel."""
+        if self.asks_again or (self.state is State.ASLEEP and self._waits_at() is None):
+            return False
+        return bool(self.model.interruptible[0][self.pc])
+
+    def _waits_at(self) -> RequestQueue | None:
+        """The queue at which it waits for requests, if that is what it sleeps for."""
+        return next((queue for queue in self.model.queues if self in queue.idle), None)
+
+    def end(self) -> None:
+        """End here and now; the part of a request that it has is lost."""
+        if self.state is State.ASLEEP:
+            self._waits_at().idle.remove(self)
+        elif self.model.interruptible[1][self.pc]:
+            self.request.lose_part(self.model)
+        if self.state is State.RUNNING:
+            self.leave_core(State.OFF)
+            return
+        if self.state is State.READY:
+            self.core.run_queue.remove(self)
+        self.stand_still()
+
+    def stand_still(self) -> None:
+        """Be there no more."""
+        self.state = State.OFF
+        self.model.events.cancel(self.slot)
+
+    def change_owner(self, subos: SubOS) -> None:
+        """Belong to another instance from now on."""
+        self.subos.tasks.remove(self)
+        self.subos = subos
+        subos.tasks.append(self)
 
     # --- its own account of the locks (see `Ledger`) ------------------------------------------------------
 

@@ -62,6 +62,9 @@ class Scenario(Description):
     partitions : int
         OS instances (or, on a system without partitions, copies of the load) among which the cores are
         divided evenly.
+    shares : tuple of int
+        Cores of each partition at the start, where they are not even: 0 for one that is created later. What is
+        left of `cores` belongs to nobody yet.
     duration, warmup : str
         Simulated time, and how much of its beginning is not recorded.
     stagger : str
@@ -75,6 +78,7 @@ class Scenario(Description):
     loads: tuple[Load, ...] = Field(min_length=1)
     cores: int = Field(ge=1, le=MAX_CORES)
     partitions: int = Field(default=1, ge=1, le=MAX_CORES)
+    shares: tuple[int, ...] = ()
     duration: str = "20 ms"
     warmup: str = "1 ms"
     stagger: str = "20 us"
@@ -86,8 +90,7 @@ class Scenario(Description):
         have = self.machine.topology.cores
         if self.cores > have:
             raise misfit("cores", f"machine {self.machine.id} has {have}")
-        if self.cores % self.partitions:
-            raise misfit("partitions", f"{self.cores} cores cannot be divided evenly among them")
+        self._fit_shares()
         for key in ("duration", "warmup", "stagger"):
             try:
                 time_ns(getattr(self, key))
@@ -103,6 +106,18 @@ class Scenario(Description):
         if tasks > MAX_TASKS:
             raise misfit("loads", f"{tasks} threads; the engines have room for {MAX_TASKS}")
         return self
+
+    def _fit_shares(self) -> None:
+        if not self.shares:
+            if self.cores % self.partitions:
+                raise misfit("partitions", f"{self.cores} cores cannot be divided evenly among them")
+            return
+        if not self.system.partitioning.partitioned:
+            raise misfit("shares", f"system {self.system.id} has no partitions")
+        if len(self.shares) != self.partitions:
+            raise misfit("shares", f"there are {self.partitions} partitions")
+        if min(self.shares) < 0 or not 1 <= sum(self.shares) <= self.cores:
+            raise misfit("shares", f"must be 0 or more, and 1 .. {self.cores} together")
 
     @property
     def all_structures(self) -> dict[str, Structure]:

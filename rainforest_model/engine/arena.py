@@ -47,7 +47,7 @@ OWNER, READERS, WAITERS, HEAD, TAIL, LAST, BUSY_UNTIL, L_STREAM = range(8)
 SLEEP_HEAD, SLEEP_TAIL, SLEEPERS = 8, 9, 10
 LINE_OWNER, LINE_BUSY, VERSION, SHARERS, SHARER_WORDS, N_SHARERS = range(6)
 LOCALS = 0
-RING, RING_HEAD, RING_COUNT, IDLE_HEAD, IDLE_TAIL = range(5)
+RING, RING_HEAD, RING_COUNT, IDLE_HEAD, IDLE_TAIL, CLOSED = range(6)
 OBJECT_WIDTH = 12
 
 # --- a request that several receivers have parts of ---------------------------------------------------------
@@ -61,7 +61,7 @@ NO_MIX = -1
 OP_WIDTH = 8
 
 # --- states of a task -------------------------------------------------------------------------------
-READY, RUNNING, SPINNING, ASLEEP, TIMED_SLEEP, ACK_WAIT = range(6)
+READY, RUNNING, SPINNING, ASLEEP, TIMED_SLEEP, ACK_WAIT, OFF = range(7)
 
 # --- statuses -----------------------------------------------------------------------------------------
 FINE, LIVELOCK, QUEUE_FULL, NOT_HELD, TRACE_FULL, NEW_MIX = range(6)
@@ -84,8 +84,9 @@ class Layout:
         self.all_cores = n_cores + outside
         self._top = TASK0 + n_tasks * TASK_WIDTH
         self.core0 = self._take(self.all_cores * CORE_WIDTH)
-        self.domains = [self._take(D_CORES + len(d.cores)) for d in tables.domains]
+        self.domains = [self._take(D_CORES + n_cores) for _ in tables.domains]
         self.outside_domain = self._take(D_CORES) if outside else 0
+        self.nowhere = self._take(D_CORES)
         self.object0 = self._take(len(tables.objects) * OBJECT_WIDTH)
         self.ops = self._take(tables.ops.size)
         self.bind = self._take(tables.bind.size)
@@ -209,7 +210,7 @@ def _fill_cores(a, layout):
         a[c + CURRENT], a[c + QUEUE_HEAD], a[c + LOADED] = -1, -1, -1
         a[c + C_INDEX] = index
         a[c + C_SOCKET] = t.sockets[index] if inside else 0
-        a[c + C_DOMAIN] = domain_of[index] if inside else layout.outside_domain
+        a[c + C_DOMAIN] = domain_of.get(index, layout.nowhere) if inside else layout.outside_domain
         a[c + INBOX] = layout.inboxes + index * len(t.tasks) * 2 if inside else 0
 
 
@@ -240,8 +241,10 @@ def _fill_tasks(a, layout):
             core, domain = layout.core(t.cores + outside), layout.outside_domain
             outside += 1
         else:
-            core, domain = layout.core(task.home), layout.domains[task.domain]
-        a[o + PC], a[o + STATE], a[o + CORE], a[o + LAST_CORE] = layout.op(task.start), TIMED_SLEEP, core, core
+            core = layout.core(task.home)
+            domain = layout.nowhere if task.domain == tb.NOWHERE else layout.domains[task.domain]
+        a[o + STATE] = TIMED_SLEEP if t.begins_at_once(task) else OFF
+        a[o + PC], a[o + CORE], a[o + LAST_CORE] = layout.op(task.start), core, core
         a[o + BIND] = layout.bind + index * symbols
         a[o + HELD] = layout.held + index * symbols
         a[o + STREAMS] = layout.streams + index * streams
@@ -249,9 +252,12 @@ def _fill_tasks(a, layout):
         a[o + SLOT], a[o + NEXT], a[o + SPACE] = index, -1, task.address_space
         a[o + DOMAIN], a[o + PINNED] = domain, int(task.pinned or task.domain == tb.OUTSIDE)
         a[o + GROUP], a[o + SLOWDOWN] = task.group, tb.FULL_SPEED
-        # Counters of `every` start at different phases, as threads that have run for a while would.
-        for register in range(t.registers):
-            a[a[o + REGS] + register] = index
+        begin_registers(a, o, t.registers)
+
+
+def begin_registers(a, o, registers):
+    """Counters of `every` start at different phases, as threads that have run for a while would."""
+    a[a[o + REGS]:a[o + REGS] + registers] = a[o + SLOT]
 
 
 def _fill_mixes(a, layout):

@@ -9,9 +9,11 @@ from .arena import (
     ANSWERED,
     ARRIVALS,
     ASLEEP,
+    CLOSED,
     FREE_REQUEST,
     IDLE_HEAD,
     IDLE_TAIL,
+    LOST,
     MISSING,
     NEXT,
     OBJECT_WIDTH,
@@ -28,6 +30,7 @@ from .arena import (
 from .locks import PARKED
 
 NOT_DONE = -1
+INCOMPLETE = -2
 
 
 @compiled
@@ -100,7 +103,10 @@ def scatter(a, tree, q, copies, parts, now):
     a[r + MISSING] = copies * parts
     a[SENT] += 1
     for k in range(copies * parts):
-        if not _give(a, tree, q + (k // parts) * OBJECT_WIDTH, REQUEST, r, now):
+        copy = q + (k // parts) * OBJECT_WIDTH
+        if a[copy + CLOSED]:
+            part_lost(a, r)
+        elif not _give(a, tree, copy, REQUEST, r, now):
             return False
     return True
 
@@ -115,11 +121,30 @@ def receive_part(a, tree, q, t, now):
 def part_done(a, t):
     """The part that `t` has received is done: when the request was sent if it was the last, else `NOT_DONE`."""
     r = a[t + REQUEST]
+    sent = a[r + STAMP]
     a[r + MISSING] -= 1
     if a[r + MISSING] > 0:
         return NOT_DONE
-    sent = a[r + STAMP]
-    a[r + STAMP] = a[FREE_REQUEST]
-    a[FREE_REQUEST] = r
+    _forget(a, r)
+    if sent == INCOMPLETE:
+        a[LOST] += 1
+        return NOT_DONE
     a[ANSWERED] += 1
     return sent
+
+
+@compiled
+def part_lost(a, r):
+    """A part of request `r` will never be done, so the request will never be answered."""
+    a[r + STAMP] = INCOMPLETE
+    a[r + MISSING] -= 1
+    if a[r + MISSING] == 0:
+        _forget(a, r)
+        a[LOST] += 1
+
+
+@compiled
+def _forget(a, r):
+    """Request `r` is over: its place is free."""
+    a[r + STAMP] = a[FREE_REQUEST]
+    a[FREE_REQUEST] = r

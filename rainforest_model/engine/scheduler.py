@@ -121,8 +121,8 @@ def _has_movable(a, c):
 
 
 @compiled
-def pick_next(a, tree, c, now):
-    """Core `c` has lost its task: run the next of its queue, else steal one, else go idle."""
+def find_work(a, c):
+    """Take the next task for core `c` from its queue, else from the longest of its domain; -1 if there is none."""
     t = take(a, c, False) if a[c + QUEUED] else -1
     d = a[c + C_DOMAIN]
     if t < 0 and a[d + D_ROAMING]:
@@ -134,6 +134,13 @@ def pick_next(a, tree, c, now):
         if busiest >= 0:
             t = take(a, busiest, True)
             a[t + VRUNTIME] += a[c + MIN_VRUNTIME] - a[busiest + MIN_VRUNTIME]
+    return t
+
+
+@compiled
+def pick_next(a, tree, c, now):
+    """Core `c` has lost its task: run another, else go idle."""
+    t = find_work(a, c)
     if t >= 0:
         dispatch(a, tree, c, t, now, 0)
     else:
@@ -188,12 +195,16 @@ def want_switch(a, tree, c, now):
 
 @compiled
 def place(a, t):
-    """The core for a woken task: its last one if idle, else an idle one (near first), else its last one."""
+    """The core for a woken task: its last one if idle, else an idle one (near first), else its last one.
+
+    If its domain has lost that one, the core with the shortest queue takes its place.
+    """
     last = a[t + LAST_CORE]
-    if a[t + PINNED] or a[last + CURRENT] < 0:
-        return last
     d = a[t + DOMAIN]
-    far = -1
+    ours = a[last + C_DOMAIN] == d
+    if ours and (a[t + PINNED] or a[last + CURRENT] < 0):
+        return last
+    far, shortest = -1, a[d + D_CORES]
     for i in range(a[d + D_SIZE]):
         c = a[d + D_CORES + i]
         if a[c + CURRENT] < 0:
@@ -201,7 +212,11 @@ def place(a, t):
                 return c
             if far < 0:
                 far = c
-    return last if far < 0 else far
+        if a[c + QUEUED] < a[shortest + QUEUED]:
+            shortest = c
+    if far >= 0:
+        return far
+    return last if ours else shortest
 
 
 @compiled
@@ -214,6 +229,13 @@ def wake(a, tree, t, now):
         a[t + VRUNTIME] += a[c + MIN_VRUNTIME] - a[last + MIN_VRUNTIME]
     # A sleeper gets credit for at most half a latency period (GENTLE_FAIR_SLEEPERS).
     a[t + VRUNTIME] = max(a[t + VRUNTIME], a[c + MIN_VRUNTIME] - a[d + D_LATENCY] // 2)
+    accept(a, tree, c, t, now)
+
+
+@compiled
+def accept(a, tree, c, t, now):
+    """Core `c` takes a ready task: runs it at once if idle, else queues it, perhaps ahead of who runs there."""
+    d = a[c + C_DOMAIN]
     current = a[c + CURRENT]
     if current < 0:
         dispatch(a, tree, c, t, now, a[d + D_IDLE_WAKEUP])

@@ -69,7 +69,7 @@ class Assembly:
         for thread in threads:
             if thread.body not in self.starts:
                 self.starts[thread.body] = self.code.here
-                Body(self, thread.program, thread.domain == tb.OUTSIDE).lower()
+                Body(self, thread.program, thread.cpus, thread.domain == tb.OUTSIDE).lower()
         self._check_addressed()
         if len(threads) * len(self.code.purposes) > MAX_STREAMS:
             raise _too_many("random streams", len(threads) * len(self.code.purposes), MAX_STREAMS)
@@ -149,7 +149,7 @@ class Assembly:
 
     def _domain(self, partition: int) -> tb.Domain:
         knobs = self.system.kernel.scheduler
-        factor = 1 + math.floor(math.log2(min(self.where.cpus, 8)))
+        factor = 1 + math.floor(math.log2(min(self.where.cpus(partition), 8)))
         prices = {name: getattr(knobs, name).ticks(self.clock) for name in type(knobs).model_fields}
         for name in ("latency", "min_granularity", "wakeup_granularity"):
             prices[name] *= factor
@@ -213,7 +213,8 @@ class Assembly:
         pressing = [t for t in threads if t.program.footprint is not None and t.domain != tb.OUTSIDE]
         remote = self._remote_share()
         members: dict[int, Group] = {
-            t.process: Group(t.program.footprint, 0.0 if t.pinned else remote) for t in pressing
+            t.process: Group(t.program.footprint, 0.0 if t.pinned else remote, self._memory_of(t.partition))
+            for t in pressing
         }
         if not members:
             return {}, None
@@ -221,6 +222,14 @@ class Assembly:
         if len(members) > most:
             raise _too_many("processes with a footprint on this machine", len(members), most)
         return {process: k for k, process in enumerate(members)}, _memory(self.machine, tuple(members.values()))
+
+    def _memory_of(self, partition: int) -> int | None:
+        """The socket that holds the memory of a partition, where one does."""
+        if self.system.partitioning.memory != "local":
+            return None
+        size = self.machine.topology.cores_per_socket
+        sockets = {core // size for core in self.where.partition_cores(partition)}
+        return sockets.pop() if len(sockets) == 1 else None
 
     def _remote_share(self) -> float:
         """Share of its memory that a thread which roams finds on other sockets: pages lie where they were touched."""

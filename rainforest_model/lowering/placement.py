@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import accumulate
 
 from .. import tables as tb
 from ..descriptions import program as pg
@@ -21,12 +22,13 @@ class Thread:
     domain: int
     home: int
     pinned: bool
+    cpus: int
     period_ns: float = 0.0
 
     @property
     def body(self) -> tuple:
         """What its code depends on; two loads may run programs of one name with different parameters."""
-        return id(self.program), self.domain == tb.OUTSIDE
+        return id(self.program), self.domain == tb.OUTSIDE, self.cpus
 
 
 class Placement:
@@ -35,9 +37,9 @@ class Placement:
     Attributes
     ----------
     parts, instances : int
-        Partitions (1 on a system without them) and running kernels.
-    cpus : int
-        Cores of one running kernel.
+        Partitions (1 on a system without them) and kernels.
+    shares : tuple of int
+        Cores of each partition at the start.
     """
 
     def __init__(self, scenario: Scenario):
@@ -46,12 +48,23 @@ class Placement:
         how = self.system.partitioning
         self.parts = scenario.partitions if how.partitioned else 1
         self.instances = self.parts if how.kernels == "each" else 1
-        self.cpus = scenario.cores // self.instances
+        self.shares = scenario.shares or (scenario.cores // self.parts,) * self.parts
+        ends = list(accumulate(self.shares))
+        self._cores = [tuple(range(end - size, end)) for end, size in zip(ends, self.shares, strict=True)]
 
     def partition_cores(self, partition: int) -> tuple[int, ...]:
-        """The cores of a partition."""
-        size = self.scenario.cores // self.parts
-        return tuple(range(partition * size, (partition + 1) * size))
+        """The cores of a partition at the start."""
+        return self._cores[partition]
+
+    def partition_of(self, core: int) -> int:
+        """The partition of a core at the start; `tables.NOWHERE` for one that belongs to nobody yet."""
+        return next((p for p, cores in enumerate(self._cores) if core in cores), tb.NOWHERE)
+
+    def cpus(self, partition: int) -> int:
+        """Cores of the kernel that serves a partition, as it boots: an even share where that is later."""
+        if self.instances == 1:
+            return self.scenario.cores
+        return self.shares[partition] or max(1, self.scenario.cores // self.parts)
 
     def _spread(self, cores: tuple[int, ...]) -> list[int]:
         """Cores in the order in which a kernel fills them with new threads: socket by socket in turn."""
@@ -71,14 +84,17 @@ class Placement:
             for copy in load.copies(self.scenario.partitions):
                 partition = copy if self.parts > 1 else 0
                 cores = self.partition_cores(partition)
-                cores = cores if load.pinned else self._spread(cores)
+                cores = (cores if load.pinned else self._spread(cores)) or (0,)
                 for p in range(load.processes):
                     for k in range(load.threads):
                         home = cores[placed[partition] % len(cores)]
                         placed[partition] += load.place != "outside"
                         name = f"{load.program.id}.{number}/{copy}.{p}.{k}"
                         domain = tb.OUTSIDE if load.place == "outside" else partition
-                        threads.append(Thread(name, load.program, partition, process, domain, home, load.pinned))
+                        cpus = self.cpus(partition)
+                        threads.append(
+                            Thread(name, load.program, partition, process, domain, home, load.pinned, cpus)
+                        )
                     process += 1
         threads += self._housekeeping()
         return threads
@@ -95,14 +111,16 @@ class Placement:
                     pg.sleep(pg.constant(f"{period} ns"), name="period"),
                 ),
             )
-            for instance in range(self.instances):
-                cores = range(instance * self.cpus, (instance + 1) * self.cpus)
-                for core in cores if work.per == "core" else cores[:1]:
-                    partition = core // (self.scenario.cores // self.parts)
-                    threads.append(
-                        Thread(
-                            f"kernel/{name}/{core}", program, partition, tb.KERNEL_THREAD, partition, core,
-                            work.per == "core", period,
-                        )
+            if work.per == "core":
+                where = [(core, core, self.partition_of(core)) for core in range(self.scenario.cores)]
+            else:
+                firsts = [(self._cores[p] or (0,))[0] for p in range(self.instances)]
+                where = [(core, f"{core}" if self.shares[p] else f"later.{p}", p) for p, core in enumerate(firsts)]
+            for core, label, partition in where:
+                threads.append(
+                    Thread(
+                        f"kernel/{name}/{label}", program, partition, tb.KERNEL_THREAD, partition, core,
+                        work.per == "core", self.cpus(max(partition, 0)), period,
                     )
+                )
         return threads

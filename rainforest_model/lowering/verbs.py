@@ -55,7 +55,7 @@ _FOR_CLIENTS = (pg.Compute, pg.Sleep, pg.Arrive, pg.Send, pg.Scatter, pg.Receive
 class Body:
     """Lowers one program, and checks on the way that what is taken is released and nobody sleeps spinning."""
 
-    def __init__(self, lowering: Assembly, program: Program, outside: bool = False):
+    def __init__(self, lowering: Assembly, program: Program, cpus: int, outside: bool = False):
         self.low, self.program, self.code, self.outside = lowering, program, lowering.code, outside
         self.held: list[Held] = []
         self.in_kernel = 0
@@ -68,7 +68,7 @@ class Body:
         self.next_arrival: list[int] = []
         kernel = lowering.system.kernel
         self.names = {
-            "cpus": lowering.where.cpus,
+            "cpus": cpus,
             "ram_pages": int(lowering.machine.memory.capacity.plain() / PAGE_BYTES / lowering.where.instances),
             **{name: parameter.value for name, parameter in kernel.constants.items()},
             **program.parameters,
