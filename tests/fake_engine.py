@@ -70,12 +70,12 @@ class FakeEngine:
         assert 0 <= core < len(self._domain) and ticks >= 0
         self.occupied.append((self.now, core, ticks))
 
-    def start(self, domain: int) -> None:
+    def start_threads(self, domain: int) -> None:
         if domain not in self._domain.values():
             raise ValueError(f"domain {domain} has no core")
         self._threads[domain] = THREADS
 
-    def end(self, domain: int) -> bool:
+    def end_threads(self, domain: int) -> bool:
         self._threads[domain] = max(0, self._threads[domain] - 1)
         return not self._threads[domain]
 

@@ -353,6 +353,8 @@ class ElasticMachine(mesa.Model):
 
     def fail(self, name: str) -> None:
         """Let the kernel of an instance crash now; see `rainforest_model.supervision.rfm.Rfm.fail`."""
+        if name not in self.instances:
+            raise InputError(f"no such instance; known: {', '.join(self.instances)}", key="name", value=name)
         instance = self.instances[name]
         if instance.state in (Phase.DORMANT, Phase.DESTROYED, Phase.FAILED):
             raise InputError(f"it is {instance.state.value}", key="name", value=name)
@@ -363,7 +365,7 @@ class ElasticMachine(mesa.Model):
 
     def _die(self, instance: Instance) -> Process:
         """A dead kernel's threads end as soon as they may be ended."""
-        while instance.state is Phase.FAILED and not self.engine.end(instance.domain):
+        while instance.state is Phase.FAILED and not self.engine.end_threads(instance.domain):
             yield round(_WATCH_NS * TICKS_PER_NS)
 
     # --- invariants -----------------------------------------------------------------------------------------------

@@ -34,10 +34,10 @@ class Port(Protocol):
     def occupy(self, core: int, ticks: int) -> None:
         """Keep a core for real-time work of the kernel."""
 
-    def start(self, domain: int) -> None:
+    def start_threads(self, domain: int) -> None:
         """Let the threads of a dormant domain begin now."""
 
-    def end(self, domain: int) -> bool:
+    def end_threads(self, domain: int) -> bool:
         """End those threads of a domain that may be ended now; True when none lives."""
 
     def outcome(self) -> Outcome:

@@ -111,9 +111,9 @@ class Rfm:
         Raises
         ------
         InputError
-            If it is not alive.
+            If there is none of this name, or it does not live.
         """
-        self._machine.fail(self._name(name))
+        self._machine.fail(name)
 
     # --- what there is ----------------------------------------------------------------------------------------
 

@@ -160,7 +160,7 @@ class Supervisor(mesa.Agent):
         self._book(lambda: self._ledger.put(name, chosen, blocks))
         self._settle_in(instance)
         self._describe_all()
-        self._port.start(instance.domain)
+        self._port.start_threads(instance.domain)
         instance.begun, instance.state = True, Phase.RUNNING
         self._ficm.broadcast(SUPERVISOR, "created")
 
@@ -173,7 +173,7 @@ class Supervisor(mesa.Agent):
             yield from self._command(instance, "shutdown")
             instance.state = Phase.STOPPING
         if instance.begun:
-            ended = yield from self._until(lambda: self._port.end(instance.domain))
+            ended = yield from self._until(lambda: self._port.end_threads(instance.domain))
             if not ended:
                 instance.state = Phase.FAILED
                 raise Refusal(f"threads of {name} do not come to an end")
