@@ -31,6 +31,25 @@ class SimulationError(RuntimeError):
     """A scenario that cannot be simulated to its end."""
 
 
+def engine_class(engine: str) -> type:
+    """The class of an engine by its name; none is imported before it is asked for.
+
+    Raises
+    ------
+    InputError
+        If there is no such engine.
+    """
+    if engine == "compiled":
+        from .engine.door import CompiledEngine
+
+        return CompiledEngine
+    if engine == "agents":
+        from .agents.model import MachineModel
+
+        return MachineModel
+    raise InputError(f"no such engine; known: {', '.join(ENGINES)}", key="engine", value=engine)
+
+
 def replicate(scenario: Scenario, seed: int = 1, replication: int = 0, engine: str = "compiled") -> Outcome:
     """One replication of a scenario.
 
@@ -55,17 +74,7 @@ def replicate(scenario: Scenario, seed: int = 1, replication: int = 0, engine: s
     True
     """
     tables = lower(scenario, seed=f"{seed}.{replication}")
-    warmup = round(time_ns(scenario.warmup) * TICKS_PER_NS)
-    if engine == "compiled":
-        from .engine.door import CompiledEngine
-
-        model = CompiledEngine(tables, warmup=warmup)
-    elif engine == "agents":
-        from .agents.model import MachineModel
-
-        model = MachineModel(tables, warmup=warmup)
-    else:
-        raise InputError(f"no such engine; known: {', '.join(ENGINES)}", key="engine", value=engine)
+    model = engine_class(engine)(tables, warmup=round(time_ns(scenario.warmup) * TICKS_PER_NS))
     reason = model.run(round(time_ns(scenario.duration) * TICKS_PER_NS))
     if reason is not StopReason.REACHED:
         where = f"{to_us(model.now):.3f} us"
@@ -311,4 +320,7 @@ def scenario(
     })
 
 
-__all__ = ["DEFAULT", "ENGINES", "STATISTICS", "Load", "Run", "SimulationError", "replicate", "scenario", "simulate"]
+__all__ = [
+    "DEFAULT", "ENGINES", "STATISTICS", "Load", "Run", "SimulationError", "engine_class", "replicate", "scenario",
+    "simulate",
+]

@@ -1,0 +1,41 @@
+"""The live machine: a supervisor that creates, resizes and destroys OS instances while they run, and policies for it.
+
+`ElasticMachine` is a `mesa.Model` of slow decisions above either engine: its agents are the `Supervisor` and the
+`Instance`s.  `ElasticMachine.rfm` is the management interface, usable between two steps; a `Policy` decides once in an
+interval.  Nothing here knows how fast anything is: the engines run what lives where, and the descriptions tell what
+each step of an operation takes.
+"""
+
+from .. import agents as _agents  # imports Mesa without its change of multiprocessing's start method
+from .ficm import Ficm, Message, MessageTimes, message_times
+from .guard import (
+    KINDS,
+    SUPERVISOR,
+    ConfigureIommu,
+    Guard,
+    Halt,
+    LoadCr3,
+    PageTableUpdate,
+    Permitted,
+    PrivilegedOperation,
+    Refused,
+    ResourceDescription,
+    StartupIpi,
+    WriteDescription,
+)
+from .instance import Instance, Phase
+from .machine import ElasticMachine, Window
+from .operation import Operation
+from .ownership import FREE, TRANSIT, Account, Ledger, Loan, OwnershipViolation
+from .policy import HysteresisPolicy, Observation, Policy, PolicyError, PredictivePolicy, ThresholdPolicy
+from .port import Port
+from .rfm import Rfm
+from .supervisor import Supervisor
+
+__all__ = [
+    "FREE", "KINDS", "SUPERVISOR", "TRANSIT", "Account", "ConfigureIommu", "ElasticMachine", "Ficm", "Guard", "Halt",
+    "HysteresisPolicy", "Instance", "Ledger", "LoadCr3", "Loan", "Message", "MessageTimes", "Observation", "Operation",
+    "OwnershipViolation", "PageTableUpdate", "Permitted", "Phase", "Policy", "PolicyError", "Port", "PredictivePolicy",
+    "PrivilegedOperation", "Refused", "ResourceDescription", "Rfm", "StartupIpi", "Supervisor", "ThresholdPolicy",
+    "Window", "WriteDescription", "message_times",
+]
