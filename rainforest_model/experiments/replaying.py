@@ -6,21 +6,25 @@ others, and for a command that was killed (`rainforest_model.run_store`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import hashlib
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
 from .. import histogram
 from ..descriptions import load
 from ..descriptions.arrivals import Arrivals
+from ..descriptions.program import Arrive
 from ..descriptions.scenario import Load, Scenario
 from ..run_store import RunStore
 from ..supervision import ElasticMachine
 from ..supervision.policy import Policy, ThresholdPolicy
 from ..units import TICKS_PER_NS, to_us
-from ..workloads.batch import Batch
+from ..workloads import operations
+from ..workloads.batch import BATCH, Batch
 from ..workloads.search import SearchDescription, back_end, description
 from ..workloads.traffic import replay as clients
 from ..workloads.traffic import search_trace
@@ -30,8 +34,11 @@ MACHINE = "S-A"
 LINUX = ("linux-2.6.32", "linux-2.6.35m", "linux-3.17.4")
 DIVIDED = ("lxc", "xen", "rainforest")
 SYSTEMS = (*LINUX, *DIVIDED)
+KEYS = ["system"]
 INVALID_S = 1.0
 """Answers that take longer are excluded from the throughput (Table 5)."""
+COLUMNS = ["time_s", "cores", "tail_ms", "answered"]
+"""Of a timeline that is kept."""
 
 
 @dataclass(frozen=True)
@@ -41,10 +48,11 @@ class Replay:
     Attributes
     ----------
     timeline : DataFrame
-        For each window: time_s (its end), cores (of Search; on Linux of the machine), tail_ms, answered.
+        For each window: time_s (its end), cores (of Search, in the window; on Linux of the machine), tail_ms (of the
+        answers in the window; NaN without any), answered.
     summary : dict of str to float
         ``p99_ms``, ``throughput`` (answers a second of those within `INVALID_S`), ``batch_s`` (time of a batch),
-        ``finished`` (programs of the batch), ``progress`` (batches), ``sent``, ``answered`` and ``lost`` requests.
+        ``finished`` (programs of the batch), ``progress`` (batches), ``answered`` requests of Search.
     """
 
     timeline: pd.DataFrame
@@ -120,8 +128,7 @@ def seconds(scenario: Scenario) -> float:
 
 def _windows(machine: ElasticMachine) -> pd.DataFrame:
     rows = machine.timeline
-    first = rows[rows.instance == machine.critical.name]
-    return first[["time_s", "cores", "tail_ms", "answered"]].reset_index(drop=True)
+    return rows[rows.instance == machine.critical.name][COLUMNS].reset_index(drop=True)
 
 
 def summary(machine: ElasticMachine, batch: Batch) -> dict[str, float]:
@@ -129,13 +136,11 @@ def summary(machine: ElasticMachine, batch: Batch) -> dict[str, float]:
     outcome, series = machine.engine.outcome(), machine.series
     counts = outcome.counts[series.index("search")]
     in_time = counts[: histogram.bucket_index(round(INVALID_S * 1e9 * TICKS_PER_NS)) + 1].sum()
-    requests = machine.engine.requests()
     return {
         "p99_ms": to_us(histogram.quantile(counts, 0.99)) / 1000,
         "throughput": float(in_time) / machine.seconds_passed,
         "batch_s": batch.time_s(series, outcome), "finished": sum(batch.finished(series, outcome).values()),
-        "progress": batch.progress(series, outcome),
-        "sent": requests.sent, "answered": requests.answered, "lost": requests.lost,
+        "progress": batch.progress(series, outcome), "answered": int(counts.sum()),
     }
 
 
@@ -144,23 +149,41 @@ def replications(options: Options) -> int:
     return 3 if options.quality == "quick" else 10
 
 
-def replays(options: Options, systems: Iterable[str] = SYSTEMS) -> dict[tuple[str, int], Replay]:
-    """Replays of all systems under the paper's policy, by system and replication; those that are kept are not repeated.
+def replays(
+    scenarios: Mapping[str, Scenario], options: Options, batch: Batch | None = None,
+    policy: Callable[[], Policy] = ThresholdPolicy, store: RunStore | None = None,
+) -> dict[tuple[str, int], Replay]:
+    """Replays of all scenarios, by name and replication; those that are kept are not repeated.
 
-    All systems meet the same requests, and in one replication the same random numbers.
+    All meet the same requests, and in one replication the same random numbers.
+
+    Parameters
+    ----------
+    scenarios : mapping of str to Scenario
+    options : Options
+    batch : Batch, optional
+        The one of the scenarios, if it is not the shipped one.
+    policy : callable, optional
+        Makes a policy for each replay, instead of the paper's; one policy is another's equal if its ``repr`` is.
+    store : RunStore, optional
+        Instead of the user's.
     """
-    batch, policy, store = shipped_batch(), ThresholdPolicy(), RunStore("replays")
-    points = [(id, i) for id in systems for i in range(replications(options))]
-    scenarios = {id: replay_on(id, batch=batch) for id in systems}
+    batch, store = batch or shipped_batch(), store or RunStore("replays")
+    points = [(id, i) for id in scenarios for i in range(replications(options))]
+    keys = {
+        id: {"scenario": fingerprint(scenario), "policy": repr(policy()), "columns": COLUMNS,
+             "seed": options.seed, "engine": options.engine}
+        for id, scenario in scenarios.items()
+    }
     found: dict[tuple[str, int], Replay] = {}
 
     def one(point: tuple[str, int]) -> tuple[tuple[str, int], Replay]:
         id, i = point
-        key = {"system": id, "replication": i, "seed": options.seed, "engine": options.engine, "policy": repr(policy)}
+        key = {**keys[id], "replication": i}
         kept = store.get(key)
         if kept is not None:
             return point, Replay(pd.DataFrame(kept["timeline"]), kept["summary"])
-        done = replay(scenarios[id], batch, policy, options, i)
+        done = replay(scenarios[id], batch, policy(), options, i)
         store.put(key, {"timeline": done.timeline.to_dict("list"), "summary": done.summary})
         return point, done
 
@@ -172,13 +195,66 @@ def replays(options: Options, systems: Iterable[str] = SYSTEMS) -> dict[tuple[st
     return found
 
 
+def fingerprint(scenario: Scenario) -> str:
+    """Hash of all that a scenario describes, the times of its arrivals too."""
+    times = [op.arrivals.digest for entry in scenario.loads for op in operations(entry.program)
+             if isinstance(op, Arrive)]
+    return hashlib.sha256(repr((scenario.model_dump(), times)).encode()).hexdigest()[:16]
+
+
+# --- what is told of them ---------------------------------------------------------------------------------
+
+
 def timelines(found: Mapping[tuple[str, int], Replay]) -> pd.DataFrame:
-    """One row for each system, replication and window."""
+    """One row for each system, replication and window: those two, and the columns of a timeline (`Replay`)."""
     frames = [run.timeline.assign(system=id, replication=i) for (id, i), run in found.items()]
-    return pd.concat(frames)[["system", "replication", "time_s", "cores", "tail_ms", "answered"]].reset_index(drop=True)
+    return pd.concat(frames)[["system", "replication", *COLUMNS]].reset_index(drop=True)
 
 
-def summaries(found: Mapping[tuple[str, int], Replay]) -> pd.DataFrame:
-    """One row for each system, replication and statistic."""
-    rows = [(id, i, key, value) for (id, i), run in found.items() for key, value in run.summary.items()]
+def statistics(
+    found: Mapping[tuple[str, int], Replay], measured: Callable[[Replay], Mapping[str, float]],
+) -> pd.DataFrame:
+    """One row for each system, replication and statistic: columns system, replication, statistic, value."""
+    rows = [(id, i, key, value) for (id, i), run in found.items() for key, value in measured(run).items()]
     return pd.DataFrame(rows, columns=["system", "replication", "statistic", "value"])
+
+
+def notes(found: Mapping[tuple[str, int], Replay], scenarios: Mapping[str, Scenario], options: Options) -> dict:
+    """What a caption says of the runs."""
+    longest = max(seconds(scenario) for scenario in scenarios.values())
+    return {
+        "replications": len(found) // len(scenarios), "duration": f"{longest / 60:g} min", "engine": options.engine,
+        "samples": round(sum(run.summary["answered"] for run in found.values())),
+    }
+
+
+def caption(notes: Mapping, seed: int) -> str:
+    """How the numbers came about, computed from the notes of the results."""
+    return (
+        f"{notes['replications']} replications of a replay of {notes['duration']} on each system, {notes['samples']:,} "
+        f"requests answered in all. Common requests and random numbers, seed {seed}."
+    )
+
+
+def in_replications(table: pd.DataFrame, id: str, column: str) -> np.ndarray:
+    """A column of a system's timelines, float64[replications, windows]."""
+    return table[table.system == id].pivot(index="replication", columns="time_s", values=column).to_numpy(float)
+
+
+def ends_min(table: pd.DataFrame) -> np.ndarray:
+    """Ends of the windows in minutes, float64[windows]."""
+    return np.unique(table.time_s) / 60
+
+
+# --- what is described ------------------------------------------------------------------------------------
+
+
+def requests_of(scenario: Scenario) -> Arrivals:
+    """The trace that is replayed."""
+    [found] = [op.arrivals for op in operations(scenario.loads[0].program) if isinstance(op, Arrive)]
+    return found
+
+
+def programs_of(scenario: Scenario) -> list[str]:
+    """Ids of the batch's programs, in the order of its processes."""
+    return [entry.program.id for entry in scenario.loads if entry.program.id.startswith(f"{BATCH}.")]
