@@ -55,7 +55,7 @@ def test_there_are_experiments_tables_first():
 
 def test_every_module_of_an_experiment_is_found():
     here = Path(experiments.__file__).parent
-    assert {path.stem for path in here.glob("*.py")} - {"__init__", "common", "searching"} == set(IDS)
+    assert {path.stem for path in here.glob("*.py")} - {"__init__", "common", "replaying", "searching"} == set(IDS)
 
 
 @pytest.mark.parametrize("id", IDS)
