@@ -9,7 +9,7 @@ import pytest
 from fake_engine import MILLISECOND, FakeEngine
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from rainforest_model.agents import MachineModel
 from rainforest_model.descriptions import load
@@ -679,12 +679,16 @@ class AnythingInAnyOrder(RuleBasedStateMachine):
     """Random commands and failures, in both engines and the stand-in; what must always hold is checked after each."""
 
     names = st.sampled_from((*NAMES, "shop"))
+    pairs = st.sampled_from([
+        *[("search", "batch"), ("batch", "search")] * 3, ("search", "web"), ("web", "search"), ("batch", "web"),
+        ("web", "batch"), ("shop", "search"), ("batch", "shop"),
+    ])
 
     @initialize(engines=st.sampled_from([("fake",), ("compiled",), ("compiled", "agents")]), guarded=st.booleans())
     def begin(self, engines, guarded):
         self.machines = [
             ElasticMachine(
-                service(), NAMES, engine=ENGINES[engine], lifecycle=FastLifecycle(cv=0.5),
+                service((4, 3, 0)), NAMES, engine=ENGINES[engine], lifecycle=FastLifecycle(cv=0.5),
                 guard=Guard() if guarded else None,
             )
             for engine in engines
@@ -700,36 +704,45 @@ class AnythingInAnyOrder(RuleBasedStateMachine):
             return repr(ask(machine.rfm))
         except InputError as error:
             text = str(error)
-            assert "no such instance" in text or "it is" in text or "two different" in text
+            assert "no such instance" in text or "it is" in text
             return text
 
-    @rule(name=names, cores=st.integers(1, 4), gb=st.sampled_from([None, 0.5, 20]))
+    @rule(name=names, cores=st.integers(1, 3), gb=st.sampled_from([None, 0.5]))
     def create(self, name, cores, gb):
         self.asking(lambda rfm: rfm.create(name, cores=cores, memory_gb=gb))
 
-    @rule(name=names)
-    def destroy(self, name):
-        self.asking(lambda rfm: rfm.destroy(name))
+    @rule(name=names, sure=st.integers(0, 2))
+    def destroy(self, name, sure):
+        if not sure:
+            self.asking(lambda rfm: rfm.destroy(name))
 
-    @rule(name=names, cores=st.integers(1, 12), gb=st.sampled_from([None, 0.5, 8, 20]))
+    @rule(name=names, cores=st.integers(1, 12), gb=st.sampled_from([None, None, 2, 8, 20]))
     def resize(self, name, cores, gb):
         self.asking(lambda rfm: rfm.resize(name, cores=cores, memory_gb=gb))
 
-    @rule(borrower=names, lender=names, cores=st.integers(0, 3), gb=st.sampled_from([0.5, 8]))
-    def borrow(self, borrower, lender, cores, gb):
-        self.asking(lambda rfm: rfm.borrow(borrower, lender, cores=cores, memory_gb=gb))
+    @rule(pair=pairs, cores=st.integers(0, 2), gb=st.sampled_from([0.5, 8]))
+    def borrow(self, pair, cores, gb):
+        self.asking(lambda rfm: rfm.borrow(*pair, cores=cores, memory_gb=gb))
 
-    @rule(borrower=names, lender=names)
-    def give_back(self, borrower, lender):
-        self.asking(lambda rfm: rfm.give_back(borrower, lender))
+    @rule(pair=pairs)
+    def give_back(self, pair):
+        self.asking(lambda rfm: rfm.give_back(*pair))
 
-    @rule(name=names, giver=names, cores=st.integers(1, 3))
-    def preempt(self, name, giver, cores):
-        self.asking(lambda rfm: rfm.preempt(name, giver, cores=cores))
+    @precondition(lambda self: self.machines[0].ledger.loans)
+    @rule(which=st.integers(0, 9))
+    def give_a_loan_back(self, which):
+        loans = list(self.machines[0].ledger.loans.values())
+        loan = loans[which % len(loans)]
+        self.asking(lambda rfm: rfm.give_back(loan.borrower, loan.lender))
 
-    @rule(name=names)
-    def fail(self, name):
-        self.asking(lambda rfm: rfm.fail(name))
+    @rule(pair=pairs, cores=st.integers(1, 2))
+    def preempt(self, pair, cores):
+        self.asking(lambda rfm: rfm.preempt(*pair, cores=cores))
+
+    @rule(name=names, sure=st.integers(0, 4))
+    def fail(self, name, sure):
+        if not sure:
+            self.asking(lambda rfm: rfm.fail(name))
 
     @rule()
     def supervisor_fails(self):
@@ -741,7 +754,7 @@ class AnythingInAnyOrder(RuleBasedStateMachine):
         for machine in self.machines:
             machine.supervisor.recover()
 
-    @rule(us=st.sampled_from([1, 10, 100, 1000, 5000]))
+    @rule(us=st.sampled_from([1, 20, 100, 500, 2000, 5000]))
     def run_on(self, us):
         for machine in self.machines:
             was = {
@@ -779,7 +792,7 @@ class AnythingInAnyOrder(RuleBasedStateMachine):
             assert not machine.ledger.cores_of("in transit")
             sent, answered, lost = machine.engine.requests()
             # Who is being served when it ends is lost, and who waits: nobody is under way to the dead.
-            if machine.instances["search"].state in (Phase.FAILED, Phase.DESTROYED):
+            if not any(instance.domain == 0 and instance.alive for instance in machine.instances.values()):
                 assert sent == answered + lost
 
 
