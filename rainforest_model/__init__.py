@@ -24,6 +24,7 @@ _HOMES = {
     "Structure": "descriptions.structure",
     "System": "descriptions.system",
     "Program": "descriptions.program",
+    "lifecycle": "descriptions.load",
     "machine": "descriptions.load",
     "machines": "descriptions.load",
     "system": "descriptions.load",

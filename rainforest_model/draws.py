@@ -158,3 +158,36 @@ def stream(seed, purpose: str, entity) -> int:
     """
     digest = hashlib.blake2b(f"{seed}/{purpose}/{entity}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "little", signed=True)
+
+
+@compiled
+def _fill_units(state, values):
+    for i in range(len(values)):
+        values[i] = unit(mix(state + i * GOLDEN))
+
+
+@compiled
+def _fill_normals(state, values):
+    for i in range(len(values)):
+        values[i] = normal(mix(state + i * GOLDEN))
+
+
+def units(state: int, count: int) -> np.ndarray:
+    """`count` uniform values in (0, 1) of a stream: float64[count].
+
+    Examples
+    --------
+    >>> values = units(stream(1, "think", 0), 1000)
+    >>> bool((0 < values).all() and (values < 1).all())
+    True
+    """
+    values = np.empty(count)
+    _fill_units(state, values)
+    return values
+
+
+def normals(state: int, count: int) -> np.ndarray:
+    """`count` standard normal values of a stream: float64[count]."""
+    values = np.empty(count)
+    _fill_normals(state, values)
+    return values

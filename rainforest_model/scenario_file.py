@@ -16,11 +16,12 @@ from typing import Any
 from pydantic import Field, model_validator
 
 from .descriptions import load
+from .descriptions.arrivals import read_arrivals
 from .descriptions.changes import laid_over, override
 from .descriptions.machine import Machine
 from .descriptions.near import hint
 from .descriptions.parameter import Description, Parameter, misfit
-from .descriptions.program import Program
+from .descriptions.program import INNER, Program
 from .descriptions.scenario import Load, Scenario
 from .descriptions.structure import Structure
 from .descriptions.system import Kernel, Partitioning, System
@@ -149,6 +150,19 @@ def _system(id: str) -> System:
     if id.endswith(".toml") and load.read_toml(id).get("kind") == "kernel":
         return System(kernel=load.kernel(id), partitioning=load.partitioning("linux"))
     return load.system(id)
+
+
+def _read_traces(program: dict, folder: Path) -> None:
+    """Put the arrivals of a file in the place of its path, from `folder`, wherever a program has one."""
+    pending = [program.get("ops")]
+    while pending:
+        found = pending.pop()
+        for item in found if isinstance(found, list) else []:
+            if not isinstance(item, dict):
+                continue
+            if item.get("do") == "arrive" and isinstance(item.get("arrivals"), str):
+                item["arrivals"] = read_arrivals(folder / item["arrivals"])
+            pending += [item.get(key) for key in INNER]
 
 
 class _Reader:
@@ -281,6 +295,7 @@ class _Reader:
             file, prefix = Path(self._located(given, key)), ""
             given = load.read_toml(file)
         table = {"id": file.stem, **self._dict(given, key)}
+        _read_traces(table, file.parent)
         program = load.validated(Program, table, file, prefix.removesuffix("."))
         self.programs.setdefault(program.id, (file, prefix))
         return program

@@ -347,9 +347,9 @@ def test_data_collector():
 def test_agents_are_mesa_agents():
     model = MachineModel.from_scenario(BUSY)
     kinds = {kind.__name__: len(agents) for kind, agents in model.agents_by_type.items()}
-    assert kinds == {"SubOS": 1, "Core": 6, "Task": 6, "QueueLock": 1, "MemorySystem": 1}
+    assert kinds == {"SubOS": 1, "FreePool": 1, "Core": 6, "Task": 6, "QueueLock": 1, "MemorySystem": 1}
     assert model.agents.select(agent_type=Core).agg("busy_ticks", sum) == 0
-    assert len({agent.unique_id for agent in model.agents}) == 15
+    assert len({agent.unique_id for agent in model.agents}) == 16
 
 
 def test_subsystems_divide_the_cores_among_themselves():

@@ -123,7 +123,7 @@ def check_experiment(id: str, notebook, shown: list) -> None:
             assert f"**{claim.id}**" in text
     assert " claims: " in text
     widgets = [cell for cell in code(notebook) if "interact(" in cell.source]
-    assert len(widgets) == (1 if id.startswith("fig") else 0)
+    assert len(widgets) == (1 if hasattr(experiments.experiment(id), "figure") else 0)
 
 
 # --- the gallery ------------------------------------------------------------------------------------------

@@ -481,7 +481,7 @@ def test_not_modelled_is_no_judgement(order):
 
 def test_the_table_starts_with_totals_and_stays_narrow():
     verdicts = [judged("T5a.xen", 4731.04, 4500.123, 4900.456), judged("F85", 600)]
-    verdicts.append(judged("T4b.online.rainforest", 0.0661))
+    verdicts.append(judged("T4b.offline.rainforest", 0.0541))
     long = "a long remark " * 20
     verdicts.append(paper.not_modelled(paper.claim("F62"), long))
     verdicts.append(paper.judge_fact(paper.claim("T2a.threads_per_socket"), -12345.678901))

@@ -26,7 +26,7 @@ from .memory import MemorySystem
 from .operations import decode
 from .queue import RequestQueue
 from .states import State
-from .subos import SubOS
+from .subos import FreePool, SubOS
 from .task import Stopped, Task
 
 MAX_INSTANT_EVENTS = 1_000_000
@@ -85,7 +85,7 @@ class MachineModel(mesa.Model):
     memory : MemorySystem
     requests_sent, requests_answered, requests_under_way : int
         Requests that were sent in parts, those that are answered, and those of which parts are not done.
-    nobody : SubOS
+    nobody : FreePool
         Who has the cores that nobody owns.
     datacollector : mesa.DataCollector, optional
         If you set one, `step` collects.
@@ -352,7 +352,7 @@ class MachineModel(mesa.Model):
         tables = self.tables
         first_inbox = len(tables.tasks)
         first_timer = first_inbox + (tables.cores if tables.uses_interrupts else 0)
-        self.nobody = SubOS(self, "nobody", tb.Domain(cores=()))
+        self.nobody = FreePool(self)
         owner_of = {core: subos for subos in self.subsystems for core in subos.knobs.cores}
         cores = []
         for number, socket in enumerate(tables.sockets.tolist()):

@@ -156,3 +156,10 @@ class SubOS(mesa.Agent):
 
     def __repr__(self) -> str:
         return f"<{self.name}: {len(self.cores)} cores, {len(self.tasks)} tasks>"
+
+
+class FreePool(SubOS):
+    """Cores that nobody owns, and the kernel threads that will serve them; runs nothing."""
+
+    def __init__(self, model: MachineModel):
+        super().__init__(model, "free pool", Domain(cores=()))

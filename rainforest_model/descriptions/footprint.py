@@ -62,5 +62,12 @@ class Footprint(Description):
             raise misfit("exponent", "must lie in 0 .. 1")
         return self
 
+    def misses_with(self, cache_bytes: float) -> float:
+        """Last-level cache misses of a thousand instructions with so much cache, by the power law."""
+        if cache_bytes >= self.working_set.plain():
+            return self.compulsory.plain()
+        law = self.mpki.plain() * (self.cache.plain() / cache_bytes) ** self.exponent.plain()
+        return max(self.compulsory.plain(), law)
+
     def __repr__(self) -> str:
         return f"<Footprint {self.id}: {self.working_set.value:g} {self.working_set.unit}>"

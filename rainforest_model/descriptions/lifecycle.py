@@ -7,10 +7,10 @@ from typing import Literal, NamedTuple
 
 from pydantic import Field, model_validator
 
-from .. import draws
+from .. import draws, units
 from ..errors import InputError
 from .near import hint
-from .parameter import Description, Name, Plain, Time, misfit
+from .parameter import Description, Name, Parameter, Plain, Time, misfit
 
 Operation = Literal["create", "destroy", "cpu_online", "cpu_offline", "memory_online", "memory_offline"]
 
@@ -20,7 +20,7 @@ OPERATIONS: tuple[Operation, ...] = (
 """What a supervisor can do to an OS instance."""
 
 Actor = Literal["supervisor", "instance", "core", "nobody"]
-"""Whom a step keeps busy: the supervisor's core, the instance's communication core, the core that comes or goes, none."""
+"""Whom a step keeps busy: a core of the supervisor, the communication core, the core that comes or goes, none."""
 
 PAGE_BYTES = 4096
 """A page, as `Step.per_page` counts them."""
@@ -73,17 +73,28 @@ class Step(Description):
         for key in ("base", "per_core", "per_page"):
             time = getattr(self, key)
             if time is not None and time.unit == "cycles":
-                raise misfit((key, "unit"), "the machine's clock is not known here: a time in s, ms, us or ns is needed")
+                raise misfit((key, "unit"), "the machine's clock is not known here; known: s, ms, us, ns")
         if self.cv.plain() > MOST_CV:
             raise misfit(("cv", "value"), f"a mean says nothing of a duration that varies by more than {MOST_CV:g}")
         return self
 
     def timed(self, cores: int = 0, pages: int = 0) -> TimedStep:
         """The step of an operation on so many cores and pages."""
-        mean = self.base.ns()
-        mean += cores * self.per_core.ns() if self.per_core is not None else 0.0
-        mean += pages * self.per_page.ns() if self.per_page is not None else 0.0
+        mean = sum(count * time.ns() for count, time in self._parts(cores, pages))
         return TimedStep(self.name, self.actor, mean, self.cv.plain())
+
+    def bounds_ns(self, cores: int = 0, pages: int = 0) -> tuple[float, float]:
+        """The mean with all numbers at the lower and at the upper end of their ranges, a fitted one as it was found."""
+        low = high = 0.0
+        for count, time in self._parts(cores, pages):
+            ends = (time.value, time.value) if time.basis == "fitted" else time.range
+            least, most = (count * units.nanoseconds(end, time.unit) for end in ends)
+            low, high = low + least, high + most
+        return low, high
+
+    def _parts(self, cores: int, pages: int) -> list[tuple[int, Parameter]]:
+        counted = ((1, self.base), (cores, self.per_core), (pages, self.per_page))
+        return [(count, time) for count, time in counted if time is not None]
 
 
 class Operations(Description):
@@ -186,6 +197,20 @@ class Lifecycle(Description):
     def mean_s(self, operation: Operation, cores: int = 0, pages: int = 0) -> float:
         """How long an operation takes in the mean, in seconds; parameters as for `steps`."""
         return sum(step.mean_ns for step in self.steps(operation, cores, pages)) / 1e9
+
+    def bounds_s(self, operation: Operation, cores: int = 0, pages: int = 0) -> tuple[float, float]:
+        """Between what the ranges of its numbers leave an operation's mean, in seconds; parameters as for `steps`.
+
+        Examples
+        --------
+        >>> from rainforest_model.descriptions import load
+        >>> low, high = load.lifecycle("rainforest").bounds_s("cpu_offline", cores=1)
+        >>> low < load.lifecycle("rainforest").mean_s("cpu_offline", cores=1) < high
+        True
+        """
+        names = [step.name for step in self.steps(operation, cores, pages)]
+        ends = [self.step[name].bounds_ns(cores, pages) for name in names]
+        return sum(low for low, _ in ends) / 1e9, sum(high for _, high in ends) / 1e9
 
     def without(self, name: str) -> Lifecycle:
         """The same life cycle, with no operation that takes the step of this name.

@@ -10,7 +10,9 @@ from pydantic import BaseModel
 
 from ..errors import InputError
 from ..resources import data_path
+from .ficm import Ficm
 from .fitted import with_fitted
+from .guard import Guard
 from .lifecycle import Lifecycle
 from .machine import Machine
 from .read import read_toml, validated
@@ -77,6 +79,32 @@ def lifecycle(id: str) -> Lifecycle:
     <Lifecycle xen: 9 steps>
     """
     return _find(Lifecycle, id, "lifecycle")
+
+
+def ficm(path: Path | str | None = None) -> Ficm:
+    """What messages between OS instances cost: as shipped, or as the TOML file of that path describes it.
+
+    Examples
+    --------
+    >>> ficm()
+    <Ficm: messages of 64 B>
+    """
+    return _single(Ficm, "systems/ficm.toml", path)
+
+
+def guard(path: Path | str | None = None) -> Guard:
+    """What Security Guard costs: as shipped, or as the TOML file of that path describes it.
+
+    Examples
+    --------
+    >>> guard()
+    <Guard: 5 operations>
+    """
+    return _single(Guard, "systems/guard.toml", path)
+
+
+def _single(model: type[_Model], shipped: str, path: Path | str | None) -> _Model:
+    return _load(model, data_path() / shipped) if path is None else validated(model, read_toml(path), path)
 
 
 def machines() -> list[str]:

@@ -233,7 +233,10 @@ class Gather(Op):
 
 
 class Arrive(Op):
-    """Sleep until the next of given times; after the last for ever."""
+    """Sleep until the next of given times; after the last for ever.
+
+    In a scenario file `arrivals` is the path of a file of arrivals (`rainforest_model.descriptions.arrivals`).
+    """
 
     model_config = ConfigDict(arbitrary_types_allowed=True)
 

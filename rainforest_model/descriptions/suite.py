@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import model_validator
 
 from .footprint import Footprint
+from .machine import Machine
 from .parameter import Description, Frequency, Name, Parameter, Plain, Rate, Size, Time, misfit
 
 LEAST_CPI = 0.25
@@ -233,6 +234,17 @@ class Suite(Description):
             id=f"{self.id}.{name}", cpi=self.cpi(name), cache=self.measured_on.cache,
             **{key: getattr(program, key) for key in same},
         )
+
+    def stretch(self, name: str, machine: Machine) -> float:
+        """How much longer an instruction takes one thread alone on `machine` than it took in the measurement.
+
+        What was measured holds the crowding of all threads there; on `machine` the simulation adds it.
+        """
+        program, footprint, memory = self.programs[name], self.footprint(name), machine.memory
+        extra = memory.local_latency.ns(machine.clock_ghz) - memory.llc_latency.ns(machine.clock_ghz)
+        misses = footprint.misses_with(memory.llc_per_socket.plain()) / 1000
+        alone = footprint.cpi.plain() / machine.clock_ghz + misses * extra / program.overlap.plain()
+        return alone * program.ipc.plain() * self.measured_on.true_clock_ghz
 
     def __repr__(self) -> str:
         return f"<Suite {self.id}: {len(self.programs)} programs>"

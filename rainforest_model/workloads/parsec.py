@@ -85,9 +85,14 @@ def parsec() -> list[str]:
     return sorted(PROGRAMS)
 
 
-def _program(of: Suite, name: str) -> Program:
-    measured, share = of.programs[name], of.busy_share(name)
-    rounds = min(MOST, max(FEWEST, measured.waits.plain()))
+def rounds_a_second(of: Suite, name: str) -> float:
+    """Rounds of a thread alone in a second: its waits, between `FEWEST` and `MOST`."""
+    return min(MOST, max(FEWEST, of.programs[name].waits.plain()))
+
+
+def one_round(of: Suite, name: str) -> tuple[Op, ...]:
+    """What a thread of a program does over and over; it names `parameters` of the program."""
+    measured, share, rounds = of.programs[name], of.busy_share(name), rounds_a_second(of, name)
     burst, idle = 1e6 * share / rounds, 1e6 * (1 - share) / rounds
     even = measured.synchronisation in ("barrier", "mutex")
     length = _us(burst, of.simulated.evenness.plain()) if even else _us(burst)
@@ -97,12 +102,21 @@ def _program(of: Suite, name: str) -> Program:
         ops += [lock("application_lock"), compute(section, name="section"), unlock("application_lock")]
     if idle > 0:
         ops.append(sleep(_us(idle), name=_WAIT[measured.synchronisation]))
-    pages = _pages(measured)
-    if pages:
+    if _pages(measured):
         ops.append(_now_and_then(rounds / measured.mappings.plain(), map_anonymous, touch_together, unmap_together))
+    return tuple(ops)
+
+
+def parameters(of: Suite, name: str) -> dict[str, int]:
+    """Parameters that `one_round` names: the pages of a mapping, if the program maps any."""
+    pages = _pages(of.programs[name])
+    return {"pages": pages} if pages else {}
+
+
+def _program(of: Suite, name: str) -> Program:
     return program(
-        f"{of.id}.{name}", measure("round", *ops), title=measured.title, source=of.source,
-        footprint=of.footprint(name), **({"pages": pages} if pages else {}),
+        f"{of.id}.{name}", measure("round", *one_round(of, name)), title=of.programs[name].title, source=of.source,
+        footprint=of.footprint(name), **parameters(of, name),
     )
 
 
