@@ -51,8 +51,8 @@ class TestOwnership:
             lambda ledger: ledger.take("search", [0], 5),
         ],
         ids=[
-            "of another", "owned, from the pool", "not in transit", "twice", "negative", "no such core", "too much memory",
-            "negative memory", "memory not in transit", "core fits, memory does not",
+            "of another", "owned, from the pool", "not in transit", "twice", "negative", "no such core",
+            "too much memory", "negative memory", "memory not in transit", "core fits, memory does not",
         ],
     )
     def test_a_wrong_entry_is_refused_and_changes_nothing(self, wrong):

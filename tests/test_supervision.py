@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from fake_engine import MILLISECOND, FakeEngine
+from fake_engine import FakeEngine
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -18,13 +18,15 @@ from rainforest_model.descriptions.lifecycle import TimedStep
 from rainforest_model.descriptions.scenario import Load, Scenario
 from rainforest_model.engine.door import CompiledEngine
 from rainforest_model.errors import InputError
+from rainforest_model.experiments.searching import search_on
+from rainforest_model.outcome import StopReason
+from rainforest_model.simulation import SimulationError
 from rainforest_model.supervision import (
     FREE,
     KINDS,
     SUPERVISOR,
     ConfigureIommu,
     ElasticMachine,
-    Guard,
     Halt,
     LoadCr3,
     OwnershipViolation,
@@ -32,6 +34,7 @@ from rainforest_model.supervision import (
     Phase,
     Policy,
     PolicyError,
+    SecurityGuard,
     StartupIpi,
     ThresholdPolicy,
 )
@@ -57,7 +60,8 @@ class FastLifecycle:
         actors = ("supervisor", "instance", "core", "nobody")
         each = 1000 * self.TIMES_US[operation] / len(actors)
         return tuple(
-            TimedStep(actor, actor, each, self.cv) for actor in actors if not (actor == "core" and "memory" in operation)
+            TimedStep(actor, actor, each, self.cv)
+            for actor in actors if not (actor == "core" and "memory" in operation)
         )
 
 
@@ -452,12 +456,54 @@ class TestAccounts:
             machine.check()
 
 
+# --- what cannot go on -------------------------------------------------------------------------------------------
+
+
+class TestStuck:
+    """An engine that does not give what is asked of it."""
+
+    def test_a_core_that_never_comes_free_ends_in_a_refusal(self):
+        machine = fake()
+        machine.engine.release = lambda core: False
+        operation = machine.rfm.preempt("search", "batch")
+        machine.run(30)
+        assert operation.refused
+        assert "does not come free" in operation.reason
+        assert operation.took_s == pytest.approx(10, rel=0.01)
+        assert held(machine) == {"search": 6, "batch": 4, "web": 0}
+        assert machine.instances["batch"].state is Phase.RUNNING
+        machine.check()
+
+    def test_threads_that_never_end_leave_an_instance_to_be_destroyed_later(self):
+        machine = fake()
+        ends = machine.engine.end_threads
+        machine.engine.end_threads = lambda domain: False
+        operation = machine.rfm.destroy("batch")
+        machine.run(30)
+        assert operation.refused
+        assert machine.instances["batch"].state is Phase.FAILED
+        machine.engine.end_threads = ends
+        assert after(machine, machine.rfm.destroy("batch")).done
+
+    def test_an_engine_that_stops_is_told(self):
+        machine = fake()
+        machine.engine.run = lambda until: StopReason.LIVELOCK
+        with pytest.raises(SimulationError, match="does not let time pass"):
+            machine.run(1)
+        assert not machine.running
+
+    def test_the_agenda_does_not_go_back(self):
+        machine = fake().run(1 * MS)
+        with pytest.raises(ValueError, match="has passed"):
+            machine.agenda.at(machine.now - 1, lambda: None)
+
+
 # --- the guard in a live machine ---------------------------------------------------------------------------------
 
 
 class TestGuard:
     def test_ordinary_operations_are_permitted_and_paid_for(self):
-        guard = Guard(dict.fromkeys(KINDS, 100.0))
+        guard = SecurityGuard(dict.fromkeys(KINDS, 100.0))
         machine = fake(guard=guard)
         for operation in (
             machine.rfm.create("web", cores=1, memory_gb=1), machine.rfm.preempt("search", "batch"),
@@ -466,11 +512,11 @@ class TestGuard:
         ):
             assert after(machine, operation).done, operation
         assert not guard.refused
-        assert all(guard.checked[kind] for kind in ("page_table_update", "startup_ipi", "halt", "configure_iommu"))
+        assert all(guard.checked[kind] for kind in ("page_table_update", "startup_ipi", "halt", "iommu"))
         assert [ticks for _, _, ticks in machine.engine.occupied].count(10_000) == sum(guard.checked.values())
 
     def test_the_descriptions_are_those_of_the_ledger(self):
-        machine = fake(guard=Guard())
+        machine = fake(guard=SecurityGuard())
         after(machine, machine.rfm.preempt("search", "batch", cores=2))
         for name, described in machine.guard.descriptions.items():
             cores = machine.ledger.cores_of(FREE if name == SUPERVISOR else name)
@@ -478,7 +524,7 @@ class TestGuard:
         assert set(machine.guard.descriptions) == {SUPERVISOR, "search", "batch"}
 
     def test_attacks_on_others_are_refused_and_change_nothing(self):
-        machine = fake(guard=Guard())
+        machine = fake(guard=SecurityGuard())
         victim = machine.instances["search"]
         block = machine.ledger.extents("search")[0][0]
         attacks = [
@@ -494,7 +540,7 @@ class TestGuard:
         machine.check()
 
     def test_a_core_that_moved_is_no_longer_ones_own(self):
-        machine = fake(guard=Guard())
+        machine = fake(guard=SecurityGuard())
         core = machine.instances["batch"].cores[-1]
         assert machine.guard.attempt("batch", Halt(core))
         after(machine, machine.rfm.preempt("search", "batch"))
@@ -587,7 +633,6 @@ class TestPolicy:
 
 class TestWindows:
     def test_they_add_up_to_the_whole_run(self, machine):
-        machine.interval_ticks = 2 * MILLISECOND
         machine = ElasticMachine(
             service(), NAMES, engine=type(machine.engine), lifecycle=FastLifecycle(), policy=Scripted(1, -1, 1, 0, 0)
         )
@@ -612,8 +657,17 @@ class TestWindows:
             machine.run(2 * MS)
 
 
+def test_an_undivided_system_is_one_instance_that_needs_no_life_cycle():
+    scenario = search_on("linux-2.6.35m", 200, neighbour="parsec.canneal", seconds=5)
+    machine = ElasticMachine(scenario, ("linux",), policy=Scripted(1, -1, interval_s=1)).run(3)
+    assert machine.window().answered == pytest.approx(200, rel=0.2)
+    assert not machine.rfm.operations
+
+
 class TestNames:
-    @pytest.mark.parametrize("names", [("a",), ("a", "a", "b"), ("a", "b", FREE), ("a", "b", SUPERVISOR), ("a", "b", "")])
+    @pytest.mark.parametrize(
+        "names", [("a",), ("a", "a", "b"), ("a", "b", FREE), ("a", "b", SUPERVISOR), ("a", "b", "")]
+    )
     def test_that_do_not_fit(self, names):
         with pytest.raises(InputError, match="names"):
             ElasticMachine(service(), names, engine=FakeEngine)
@@ -689,7 +743,7 @@ class AnythingInAnyOrder(RuleBasedStateMachine):
         self.machines = [
             ElasticMachine(
                 service((4, 3, 0)), NAMES, engine=ENGINES[engine], lifecycle=FastLifecycle(cv=0.5),
-                guard=Guard() if guarded else None,
+                guard=SecurityGuard() if guarded else None,
             )
             for engine in engines
         ]

@@ -20,8 +20,8 @@ from ..simulation import SimulationError, engine_class
 from ..tables import Tables
 from ..units import TICKS_PER_NS, to_us
 from ..workloads import operations
-from .ficm import Ficm, message_times
-from .guard import SUPERVISOR, Guard
+from .ficm import MessageChannels
+from .guard import SUPERVISOR, SecurityGuard
 from .instance import Instance, Phase
 from .operation import seconds
 from .ownership import BLOCK_BYTES, FREE, POOLS, Ledger, OwnershipViolation
@@ -98,20 +98,20 @@ class ElasticMachine(mesa.Model):
     policy : Policy, optional
     lifecycle : Steps, optional
         Timed steps of the operations; by default those of the scenario's partitioning.
-    guard : Guard, optional
-        Security Guard; without it, as in the paper's prototype, nobody is checked.
+    guard : SecurityGuard, optional
+        Without it, as in the paper's prototype, nobody is checked.
 
     Attributes
     ----------
     engine : Port
     ledger : Ledger
     agenda : Agenda
-    ficm : Ficm
+    ficm : MessageChannels
     instances : dict of str to Instance
         All that ever were, and the dormant ones.
     supervisor : Supervisor
     rfm : Rfm
-    guard : Guard or None
+    guard : SecurityGuard or None
     datacollector : mesa.DataCollector
         Of the critical instance, once an interval.
 
@@ -124,7 +124,7 @@ class ElasticMachine(mesa.Model):
     def __init__(
         self, scenario: Scenario, names: Sequence[str] = ("search", "batch"), seed: int = 1, replication: int = 0,
         engine: str | Callable[..., Port] = "compiled", policy: Policy | None = None, lifecycle: Steps | None = None,
-        guard: Guard | None = None,
+        guard: SecurityGuard | None = None,
     ):
         super().__init__(rng=seed)
         key = f"{seed}.{replication}"
@@ -140,7 +140,8 @@ class ElasticMachine(mesa.Model):
         self.agenda = Agenda(self.engine)
         self._blocks = round(scenario.machine.memory.capacity.plain()) // BLOCK_BYTES
         self.ledger = Ledger(tables.cores, round(self._blocks * tables.cores / scenario.machine.topology.cores))
-        self.ficm = Ficm(self.agenda, message_times(scenario.machine), self.engine.occupy)
+        scheduler = scenario.system.kernel.scheduler
+        self.ficm = MessageChannels(self.agenda, scenario.machine, scheduler, load.ficm(), self.engine.occupy)
         self._series_names, self._parts = list(tables.series), len(tables.domains)
         self.instances = {i.name: i for i in self._make_instances(tables, names)}
         self._critical = self.instances[names[0]]

@@ -19,15 +19,15 @@ from ..agents.streams import Stream
 from ..descriptions.lifecycle import TimedStep, sample_ns
 from ..units import TICKS_PER_NS
 from .choice import choose_cores
-from .ficm import Ficm
+from .ficm import MessageChannels
 from .guard import (
     SUPERVISOR,
     ConfigureIommu,
-    Guard,
     Halt,
     PageTableUpdate,
     PrivilegedOperation,
     ResourceDescription,
+    SecurityGuard,
     StartupIpi,
 )
 from .instance import Instance, Phase
@@ -70,8 +70,8 @@ class Supervisor(mesa.Agent):
     """
 
     def __init__(
-        self, model: ElasticMachine, port: Port, agenda: Agenda, ledger: Ledger, ficm: Ficm,
-        instances: dict[str, Instance], lifecycle: Callable[[], Steps], guard: Guard | None,
+        self, model: ElasticMachine, port: Port, agenda: Agenda, ledger: Ledger, ficm: MessageChannels,
+        instances: dict[str, Instance], lifecycle: Callable[[], Steps], guard: SecurityGuard | None,
         sockets: Sequence[int], seed: str,
     ):
         super().__init__(model)
@@ -521,7 +521,8 @@ class Supervisor(mesa.Agent):
             self._guard.write(SUPERVISOR, name, None if gone else described)
 
     def __repr__(self) -> str:
-        return f"<Supervisor: {'up' if self.up else 'down'}, {len(self.operations)} operations, {len(self.pending)} pending>"
+        how = "up" if self.up else "down"
+        return f"<Supervisor: {how}, {len(self.operations)} operations, {len(self.pending)} pending>"
 
 
 class _resizing:
