@@ -69,6 +69,15 @@ class TestOwnership:
         assert len(mine) == len(other) == 2
         assert not set(mine) & set(other)
 
+    def test_an_owner_keeps_the_memory_that_it_had_from_the_first(self):
+        ledger = ledger_of(search=(0, 1), batch=(2,))
+        (before,) = ledger.extents("search")
+        ledger.take("search", blocks=3)
+        assert ledger.extents("search") == (before[:1],)
+        ledger.put("batch", blocks=3)
+        assert sum(map(len, ledger.extents("batch"))) == 2 + 3
+        ledger.check()
+
 
 class TestLoans:
     def test_a_loan_is_registered_and_struck_off(self):

@@ -181,6 +181,14 @@ class TestOperations:
         assert not machine.ledger.loans
         assert "nothing on loan" in after(machine, machine.rfm.give_back("search", "batch")).reason
 
+    def test_what_is_on_loan_stays_where_it_is_lent_to(self, machine):
+        after(machine, machine.rfm.borrow("search", "batch", cores=2))
+        [loan] = machine.ledger.loans.values()
+        assert after(machine, machine.rfm.transfer("search", "batch", cores=2)).done
+        assert set(loan.cores) <= set(machine.instances["search"].cores)
+        assert after(machine, machine.rfm.resize("search", cores=4)).done
+        assert set(loan.cores) <= set(machine.instances["search"].cores)
+
     def test_what_a_destroyed_borrower_had_on_loan_goes_back(self, machine):
         after(machine, machine.rfm.borrow("batch", "search", cores=2, memory_gb=1))
         before = machine.instances["search"].memory_gb
@@ -314,6 +322,17 @@ class TestCommunication:
         # Two commands to each of the two, with an answer to each.
         assert machine.ficm.sent[SUPERVISOR] == machine.ficm.delivered[SUPERVISOR] == 4
 
+    def test_the_dead_handle_no_message_and_the_gone_are_struck_off(self):
+        machine = fake()
+        machine.rfm.fail("batch")
+        machine.ficm.unicast("search", "batch", "hello")
+        machine.run(MS)
+        assert machine.ficm.dropped["batch"] == 1
+        assert not machine.ficm.read("batch")
+        after(machine, machine.rfm.destroy("batch"))
+        assert set(machine.ficm.communication_cores) == {"search", SUPERVISOR}
+        assert set(machine.supervisor.mac_list) == {"search"}
+
     def test_broadcast_goes_to_all_others_one_after_the_other(self):
         machine = fake()
         handled = machine.ficm.broadcast("search", "hello", b"x" * 20)
@@ -389,6 +408,7 @@ class TestFailure:
         after(machine, operation)
         assert operation.refused
         assert victim in operation.reason
+        assert machine.instances[victim].state is Phase.FAILED
         machine.run(machine.seconds_passed + 20 * MS)
         machine.check()
         assert not machine.ledger.cores_of("in transit")
@@ -522,6 +542,13 @@ class TestGuard:
             cores = machine.ledger.cores_of(FREE if name == SUPERVISOR else name)
             assert described.cores == set(cores)
         assert set(machine.guard.descriptions) == {SUPERVISOR, "search", "batch"}
+
+    def test_what_is_shared_stays_shared_when_an_instance_is_resized(self):
+        machine = fake(guard=SecurityGuard())
+        extents = machine.ledger.extents("search")
+        machine.guard.share(SUPERVISOR, extents, "batch")
+        after(machine, machine.rfm.resize("batch", cores=3))
+        assert machine.guard.descriptions["batch"].shared == extents
 
     def test_attacks_on_others_are_refused_and_change_nothing(self):
         machine = fake(guard=SecurityGuard())

@@ -119,6 +119,23 @@ class ElasticMachine(mesa.Model):
     ------
     InputError
         If something does not fit.
+
+    Examples
+    --------
+    >>> from rainforest_model.descriptions.scenario import Load
+    >>> from rainforest_model.workloads import workload
+    >>> from rainforest_model.workloads.search import search_loads
+    >>> loads = (*search_loads(rate=300), Load(program=workload("parsec.vips"), threads=6, partition=1))
+    >>> scenario = Scenario(
+    ...     machine=load.machine("S-A"), system=load.system("rainforest"), loads=loads, cores=12, partitions=2,
+    ...     duration="1 min", warmup="1 s",
+    ... )
+    >>> machine = ElasticMachine(scenario)
+    >>> moved = machine.rfm.preempt("search", "batch", cores=2)
+    >>> machine.run(1)
+    <ElasticMachine: cores of search 8, batch 4; 1 s>
+    >>> moved.done, 0.1 < moved.took_s < 0.5
+    (True, True)
     """
 
     def __init__(

@@ -303,7 +303,6 @@ class Supervisor(mesa.Agent):
             self._seat()
         yield from self._command(giver, "cpu_offline", core.to_bytes(4, "little"))
         yield from self._steps("cpu_offline", giver, core, cores=1)
-        self._must_live(giver)
         self._privileged(giver.name, Halt(core))
         released = yield from self._until(lambda: giver.alive and self._port.release(core), lambda: not giver.alive)
         self._must_live(giver)
@@ -320,7 +319,6 @@ class Supervisor(mesa.Agent):
         self._describe(taker.name, coming=(core,))
         self._privileged(taker.name, StartupIpi(core))
         yield from self._steps("cpu_online", taker, core, cores=1)
-        self._must_live(taker)
         self._port.adopt(core, taker.domain)
         self._book(lambda: self._ledger.put(taker.name, [core]))
         self._describe(taker.name)
@@ -330,7 +328,6 @@ class Supervisor(mesa.Agent):
         """Bring memory of an instance into transit."""
         yield from self._command(giver, "memory_offline", blocks.to_bytes(8, "little"))
         yield from self._steps("memory_offline", giver, giver.communication_core, blocks=blocks)
-        self._must_live(giver)
         self._book(lambda: self._ledger.take(giver.name, blocks=blocks))
         self._describe(giver.name)
         self._describe(SUPERVISOR)
@@ -342,7 +339,6 @@ class Supervisor(mesa.Agent):
         coming = self._ledger.extents(TRANSIT)
         self._describe(taker.name, coming_memory=coming)
         yield from self._steps("memory_online", taker, taker.communication_core, blocks=blocks)
-        self._must_live(taker)
         for extent in coming:
             for block in extent:
                 self._privileged(taker.name, PageTableUpdate(block))
@@ -363,8 +359,8 @@ class Supervisor(mesa.Agent):
                 self._port.occupy(where, ticks)
             yield ticks
             yield from self._while_down()
-            if instance.state is Phase.FAILED and operation != "destroy":
-                raise Refusal(f"{instance.name} has failed")
+            if operation != "destroy":
+                self._must_live(instance)
 
     def _command(self, instance: Instance, command: str, payload: bytes = b"") -> Process:
         """Send a command, and wait until it is handled and the instance has answered."""
