@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from fake_engine import FakeEngine
+from fake_engine import MILLISECOND, FakeEngine
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -20,7 +20,7 @@ from rainforest_model.engine.door import CompiledEngine
 from rainforest_model.errors import InputError
 from rainforest_model.experiments.searching import search_on
 from rainforest_model.outcome import StopReason
-from rainforest_model.simulation import SimulationError
+from rainforest_model.simulation import SimulationError, replicate
 from rainforest_model.supervision import (
     FREE,
     KINDS,
@@ -363,6 +363,20 @@ class TestCommunication:
         ]
 
 
+    def test_the_supervisors_process_takes_turns_with_the_threads_on_its_core(self):
+        class Slow(FastLifecycle):
+            def steps(self, operation, cores=0, pages=0):
+                return (TimedStep("tool stack", "supervisor", 1e9, 0.0),)
+
+        machine = ElasticMachine(service(), NAMES, engine=FakeEngine, lifecycle=Slow())
+        operation = after(machine, machine.rfm.create("web", cores=1), limit_ms=1100)
+        assert operation.took_s == pytest.approx(1)
+        turns = [(at, ticks) for at, core, ticks in machine.engine.occupied if ticks > MILLISECOND]
+        assert sum(ticks for _, ticks in turns) == pytest.approx(0.5e11, rel=0.02)
+        for (at, ticks), (following, _) in zip(turns, turns[1:], strict=False):
+            assert following - at == 2 * ticks
+
+
 # --- failure -----------------------------------------------------------------------------------------------------
 
 
@@ -673,6 +687,28 @@ class TestWindows:
         assert sum(part.arrived for part in parts) == machine.engine.requests()[0]
         assert len(machine.timeline) == 2 * 5
         assert len(machine.datacollector.get_model_vars_dataframe()) == 5
+
+    def test_two_instances_that_run_one_program_are_told_apart(self, machine):
+        after(machine, machine.rfm.create("web", cores=1))
+        machine.run(10 * MS)
+        batch, web = machine.instances["batch"], machine.instances["web"]
+        assert (batch.series, web.series) == (("round of batch",), ("round of web",))
+        assert machine.instances["search"].series == ("answer",)
+        if not isinstance(machine.engine, FakeEngine):
+            assert batch.answered > web.answered > 0
+
+    def test_names_that_one_partition_uses_stay(self):
+        machine = ElasticMachine(service((6, 4)), NAMES[:2], engine=FakeEngine)
+        assert machine.instances["batch"].series == ("round",)
+
+    def test_telling_them_apart_changes_nothing_else(self):
+        scenario = service((6, 3, 3))
+        machine = ElasticMachine(scenario, NAMES).run(5 * MS)
+        plain = replicate(scenario.model_copy(update={"duration": "5 ms"}))
+        ours = machine.engine.outcome()
+        np.testing.assert_array_equal(ours.busy, plain.busy)
+        np.testing.assert_array_equal(ours.counts[0], plain.counts[0])
+        np.testing.assert_array_equal(ours.counts[1] + ours.counts[2], plain.counts[1])
 
     def test_before_the_first_there_is_none(self):
         with pytest.raises(InputError, match="no interval has ended"):

@@ -67,12 +67,16 @@ class Supervisor(mesa.Agent):
         Everything ever asked, in order.
     mac_list : dict of str to str
         Addresses of the living instances, which RFloop needs.
+
+    Its own steps are those of a process, such as a tool stack that builds a guest for seconds: it and the threads on
+    its core take turns of half a scheduling period each.  Steps of an instance are those of a kernel that brings
+    hardware up or down: they keep the core.
     """
 
     def __init__(
         self, model: ElasticMachine, port: Port, agenda: Agenda, ledger: Ledger, ficm: MessageChannels,
         instances: dict[str, Instance], lifecycle: Callable[[], Steps], guard: SecurityGuard | None,
-        sockets: Sequence[int], seed: str,
+        sockets: Sequence[int], seed: str, turn: int,
     ):
         super().__init__(model)
         self.up = True
@@ -80,7 +84,7 @@ class Supervisor(mesa.Agent):
         self.mac_list: dict[str, str] = {}
         self._port, self._agenda, self._ledger, self._ficm = port, agenda, ledger, ficm
         self._instances, self._lifecycle, self._guard = instances, lifecycle, guard
-        self._sockets, self._seed = sockets, seed
+        self._sockets, self._seed, self._turn = sockets, seed, turn
         self._streams: dict[str, Stream] = {}
         self._queue: deque[tuple[Operation, Process]] = deque()
         self._working = False
@@ -353,14 +357,27 @@ class Supervisor(mesa.Agent):
         for step in self._lifecycle().steps(operation, cores=cores, pages=blocks * PAGES_PER_BLOCK):
             # Before an instance has a communication core, its first core is what it has.
             own = core if instance.communication_core is None else instance.communication_core
-            where = {"supervisor": self.core, "instance": own, "core": core, "nobody": None}[step.actor]
+            where = {"instance": own, "core": core}.get(step.actor)
             ticks = round(sample_ns(step, self._stream(f"{operation}/{step.name}").word()) * TICKS_PER_NS)
-            if where is not None and ticks:
-                self._port.occupy(where, ticks)
-            yield ticks
-            yield from self._while_down()
+            if step.actor == "supervisor":
+                yield from self._share_core(ticks)
+            else:
+                if where is not None and ticks:
+                    self._port.occupy(where, ticks)
+                yield ticks
+                yield from self._while_down()
             if operation != "destroy":
                 self._must_live(instance)
+
+    def _share_core(self, ticks: int) -> Process:
+        """Work for so long as a process, which takes turns with the threads on its core; kernel work does not."""
+        while ticks > 0:
+            turn = min(ticks, self._turn) if self._turn else ticks
+            self._port.occupy(self.core, turn)
+            passes = min(ticks, 2 * turn)
+            yield passes
+            yield from self._while_down()
+            ticks -= passes
 
     def _command(self, instance: Instance, command: str, payload: bytes = b"") -> Process:
         """Send a command, and wait until it is handled and the instance has answered."""
