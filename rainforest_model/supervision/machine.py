@@ -105,6 +105,8 @@ class ElasticMachine(mesa.Model):
     Attributes
     ----------
     engine : Port
+    series : tuple of str
+        Names of the measured latencies.
     ledger : Ledger
     agenda : Agenda
     ficm : MessageChannels
@@ -161,7 +163,7 @@ class ElasticMachine(mesa.Model):
         self.ledger = Ledger(tables.cores, round(self._blocks * tables.cores / scenario.machine.topology.cores))
         scheduler = scenario.system.kernel.scheduler
         self.ficm = MessageChannels(self.agenda, scenario.machine, scheduler, load.ficm(), self.engine.occupy)
-        self._series_names = list(tables.series)
+        self.series = tuple(tables.series)
         self.instances = {i.name: i for i in self._make_instances(tables, names)}
         self._critical = self.instances[names[0]]
         self._lifecycle = lifecycle
@@ -277,7 +279,7 @@ class ElasticMachine(mesa.Model):
         return self._blocks * cores // self.described.machine.topology.cores
 
     def _first_series(self, instance: Instance) -> int | None:
-        return self._series_names.index(instance.series[0]) if instance.series else None
+        return self.series.index(instance.series[0]) if instance.series else None
 
     def _seen(self) -> _Seen:
         outcome, requests = self.engine.outcome(), self.engine.requests()
@@ -433,7 +435,7 @@ class ElasticMachine(mesa.Model):
         """A dormant instance of a partition, without resources."""
         devices = self.described.machine.devices
         has = tuple(f"{kind} {domain}" for kind, device in devices.items() if domain < device.count)
-        return Instance(self, name, domain, series_of(self.described, domain, self._series_names), has)
+        return Instance(self, name, domain, series_of(self.described, domain, self.series), has)
 
     def __repr__(self) -> str:
         held = ", ".join(f"{i.name} {len(i.cores)}" for i in self.instances.values())
