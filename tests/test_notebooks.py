@@ -17,8 +17,8 @@ ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "notebooks"
 NOTEBOOKS = sorted(path for path in FOLDER.rglob("*.ipynb") if ".ipynb_checkpoints" not in path.parts)
 OF_EXPERIMENTS = [FOLDER / f"{id}.ipynb" for id in experiments.ids()]
-TIMEOUT = 300
-"""Seconds a cell may take."""
+TIMEOUT = 900
+"""Seconds a cell may take: the replays of six systems are half an hour of traffic each."""
 
 
 def name(path: Path) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from rainforest_model import paper
+from rainforest_model import paper, run_store
 from rainforest_model.descriptions.arrivals import Arrivals
 from rainforest_model.experiments import fig10_search_timeline as fig10
 from rainforest_model.experiments import fig11_cores_timeline as fig11
@@ -159,6 +160,22 @@ def test_another_run_is_never_taken_for_a_kept_one(store, counted, other):
     assert len(counted) == 2 * N
 
 
+def test_the_newest_runs_are_kept(store, monkeypatch):
+    monkeypatch.setattr(run_store, "MOST", 3)
+    for i in range(5):
+        store.put({"i": i}, i)
+        os.utime(sorted(store.folder.iterdir(), key=lambda path: path.stat().st_mtime)[-1], (i, i))
+    assert [store.get({"i": i}) for i in range(5)] == [None, None, 2, 3, 4]
+
+
+def test_a_folder_that_cannot_be_written_costs_the_keeping_alone(tmp_path, counted):
+    (tmp_path / "replays").write_text("a file, where the folder should be")
+    store = RunStore("replays", tmp_path)
+    for times in (1, 2):
+        replaying.replays({"lxc": short("lxc")}, OPTIONS, store=store)
+        assert len(counted) == times * N
+
+
 def test_every_replay_has_a_policy_of_its_own(store, monkeypatch):
     seen = []
     monkeypatch.setattr(replaying, "replay", lambda s, b, policy, *_: seen.append(policy) or made_up([1.0]))
@@ -255,8 +272,20 @@ def with_cores(cores, tails):
     return lambda id, i: made_up(tails, cores)
 
 
-def test_a_core_that_goes_and_comes_is_two_moves():
-    assert fig11.measured(made_up([1.0] * 5, [6, 6, 7, 6, 6])) == {"mean": 6.2, "most": 7, "moves": 2}
+@pytest.mark.parametrize(("cores", "moves", "undone"), [
+    ([6, 6, 6], 0, 0), ([6, 7, 7], 1, 0), ([6, 6, 7, 6, 6], 2, 100), ([6, 7, 7, 8, 9], 3, 0),
+    ([6, 7, 6, 5, 6], 4, 200 / 3),
+])
+def test_moves_and_those_that_take_back_the_one_before(cores, moves, undone):
+    found = replaying.cores_of(made_up([1.0] * len(cores), cores))
+    assert (found["moves"], found["undone_percent"]) == (moves, pytest.approx(undone))
+    assert (found["mean_cores"], found["most_cores"]) == (pytest.approx(np.mean(cores)), max(cores))
+
+
+def test_tails_by_the_number_of_cores():
+    run = made_up([100, 300, 500, 190], [6, 5, 5, 6])
+    table = replaying.by_cores(replaying.timelines({("xen", 0): run}))
+    assert table.values.tolist() == [["xen", 5, 2, 400, 100], ["xen", 6, 2, 145, 0]]
 
 
 def test_xen_with_eleven_cores_and_a_long_tail_holds(monkeypatch):
@@ -317,6 +346,14 @@ def test_orders_are_those_of_the_printed_numbers():
         printed = [paper.claim(f"{tab05.COLUMNS[column]}.{id}").value for id in ids]
         assert sorted(ids) == sorted(replaying.SYSTEMS)
         assert printed == sorted(printed)
+
+
+def test_the_time_of_a_batch_asks_for_as_many_cores_as_it_has(monkeypatch):
+    results = run_with(tab05, monkeypatch, as_printed)
+    found = tab05._table(results)
+    time = found.estimate("xen", "batch_s").value
+    assert tab05.cores_wanted(found, "xen", time) == pytest.approx(6)
+    assert tab05.cores_wanted(found, "xen", 2 * time) == pytest.approx(9)
 
 
 def test_the_table_has_every_cell(monkeypatch):

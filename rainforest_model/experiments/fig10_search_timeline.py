@@ -27,7 +27,9 @@ from .replaying import (
     SYSTEMS,
     Replay,
     caption,
+    cores_of,
     ends_min,
+    hunting,
     in_replications,
     notes,
     programs_of,
@@ -68,14 +70,15 @@ def measured(run: Replay) -> dict[str, float]:
     -------
     dict of str to float
         ``median_ms``, ``sd_ms`` and ``max_ms`` of the windows' tails, ``above_percent`` (windows with a tail above the
-        upper threshold), ``silent`` (windows without an answer) and ``finished`` (programs of the batch).
+        upper threshold), ``silent`` (windows without an answer), ``finished`` (programs of the batch), and those of
+        `rainforest_model.experiments.replaying.cores_of`.
     """
     tails = run.timeline.tail_ms.to_numpy()
     heard = tails[~np.isnan(tails)]
     return {
         "median_ms": float(np.median(heard)), "sd_ms": float(np.std(heard)), "max_ms": float(np.max(heard)),
         "above_percent": 100 * float(np.mean(heard > ThresholdPolicy().upper_ms)),
-        "silent": len(tails) - len(heard), "finished": run.summary["finished"],
+        "silent": len(tails) - len(heard), "finished": run.summary["finished"], **cores_of(run),
     }
 
 
@@ -162,7 +165,13 @@ def verdicts(results: Results) -> list[paper.Verdict]:
     found.append(paper.judge_value(paper.claim("F104.xen"), table.estimate("xen", "max_ms"), "the largest window"))
     found.append(paper.judge_value(
         paper.claim("F104.rainforest"), table.estimate("rainforest", "median_ms"),
-        f"{table.estimate('rainforest', 'above_percent').value:.0f} % of the windows are above {policy.upper_ms:g} ms",
+        f"{table.estimate('rainforest', 'above_percent').value:.0f} % of the windows are above {policy.upper_ms:g} ms; "
+        f"{hunting(table, 'rainforest')}",
     ))
-    found += [paper.judge_value(paper.claim(f"F105.{id}"), table.estimate(id, "finished")) for id in SYSTEMS]
+    for id in SYSTEMS:
+        equal = len(programs_of(described)) * seconds(described) / paper.claim(f"T5a.{id}").value
+        found.append(paper.judge_value(
+            paper.claim(f"F105.{id}"), table.estimate(id, "finished"),
+            f"the printed time of a batch gives {equal:.1f}, if all programs are equally long",
+        ))
     return found

@@ -27,7 +27,7 @@ from ..units import TICKS_PER_NS, to_us
 from ..workloads import operations, traffic
 from ..workloads.batch import BATCH, Batch, described
 from ..workloads.search import SearchDescription, back_end, description
-from .common import Options
+from .common import Options, Replicated
 
 MACHINE = "S-A"
 LINUX = ("linux-2.6.32", "linux-2.6.35m", "linux-3.17.4")
@@ -36,6 +36,8 @@ SYSTEMS = (*LINUX, *DIVIDED)
 KEYS = ["system"]
 INVALID_S = 1.0
 """Answers that take longer are excluded from the throughput (Table 5)."""
+HALF = 50
+"""Percent of moves that take back the one before, if each direction is as likely whatever the last one was."""
 COLUMNS = ["time_s", "cores", "tail_ms", "answered"]
 """Of a timeline that is kept."""
 
@@ -259,6 +261,54 @@ def statistics(
     """One row for each system, replication and statistic: columns system, replication, statistic, value."""
     rows = [(id, i, key, value) for (id, i), run in found.items() for key, value in measured(run).items()]
     return pd.DataFrame(rows, columns=["system", "replication", "statistic", "value"])
+
+
+def cores_of(run: Replay) -> dict[str, float]:
+    """What becomes of the cores of Search.
+
+    Returns
+    -------
+    dict of str to float
+        ``mean_cores`` and ``most_cores``, ``moves`` (windows with another number of cores than the one before) and
+        ``undone_percent`` (of the moves but the first: those against the direction of the one before).
+
+    Examples
+    --------
+    >>> cores_of(Replay(pd.DataFrame({"cores": [6, 7, 7, 6, 5]}), {}))
+    {'mean_cores': 6.2, 'most_cores': 7.0, 'moves': 3.0, 'undone_percent': 50.0}
+    """
+    cores = run.timeline.cores.to_numpy()
+    moves = np.sign(np.diff(cores))
+    moves = moves[moves != 0]
+    undone = np.mean(moves[1:] != moves[:-1]) if len(moves) > 1 else 0.0
+    return {
+        "mean_cores": float(cores.mean()), "most_cores": float(cores.max()), "moves": float(len(moves)),
+        "undone_percent": 100 * float(undone),
+    }
+
+
+def by_cores(timeline: pd.DataFrame) -> pd.DataFrame:
+    """The tail by the number of cores that Search owns, over all replications.
+
+    Returns
+    -------
+    DataFrame
+        Columns system, cores, windows, median_ms, above_percent (of the windows, those above the upper threshold).
+    """
+    policy = ThresholdPolicy()
+    groups = timeline.assign(above=100.0 * (timeline.tail_ms > policy.upper_ms)).groupby(["system", "cores"], sort=True)
+    return groups.agg(
+        windows=("tail_ms", "size"), median_ms=("tail_ms", "median"), above_percent=("above", "mean")
+    ).reset_index()
+
+
+def hunting(table: Replicated, id: str) -> str:
+    """How steadily cores move on a system, in words."""
+    moves, undone = table.estimate(id, "moves").value, table.estimate(id, "undone_percent").value
+    told = f"{undone:.0f} % of {moves:.0f} moves take back the one before"
+    if undone < HALF:
+        return told
+    return f"{told}: with a core too few a queue grows for a whole window before the policy answers"
 
 
 def notes(found: Mapping[tuple[str, int], Replay], scenarios: Mapping[str, Scenario], options: Options) -> dict:

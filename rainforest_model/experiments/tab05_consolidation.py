@@ -17,17 +17,21 @@ import numpy as np
 import pandas as pd
 
 from .. import paper, plots
-from ..descriptions.load import system
+from ..descriptions.load import machine, system
 from ..descriptions.scenario import Scenario
 from ..results import Results
 from ..stats import ordering_probability
 from .common import Options, Replicated
 from .replaying import (
+    DIVIDED,
     KEYS,
+    MACHINE,
     SYSTEMS,
     Replay,
     caption,
+    cores_of,
     fitted_claims,
+    hunting,
     notes,
     replay_on,
     replays,
@@ -46,6 +50,7 @@ LABELS = {
 WIDE = 15
 """From this ratio on, an axis has room for powers of ten alone."""
 SCALES = {"batch_s": "log", "p99_ms": "log", "throughput": "linear", "finished": "linear"}
+CORES = machine(MACHINE).topology.cores
 ORDERS = {
     "p99_ms": ("rainforest", "lxc", "xen", "linux-2.6.35m", "linux-2.6.32", "linux-3.17.4"),
     "batch_s": ("linux-3.17.4", "linux-2.6.32", "linux-2.6.35m", "rainforest", "lxc", "xen"),
@@ -70,8 +75,8 @@ def run(options: Options) -> Results:
 
 
 def measured(run: Replay) -> dict[str, float]:
-    """The columns of the table for one replay, and the batches that are done."""
-    return {key: run.summary[key] for key in (*COLUMNS, "progress")}
+    """The columns of the table for one replay, the batches that are done, and what becomes of the cores."""
+    return {key: run.summary[key] for key in (*COLUMNS, "progress")} | cores_of(run)
 
 
 def _table(results: Results) -> Replicated:
@@ -84,8 +89,8 @@ def table(results: Results) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Columns column (of the table, see `COLUMNS`), system, model, low, high (95 % interval of the mean), printed, role
-        (``fitted`` or ``predicted``).
+        Columns column (of the table, see `COLUMNS`), system, model, low, high (95 % interval of the mean), printed,
+        role (``fitted`` or ``predicted``).
     """
     found, rows = _table(results), []
     for column, row in COLUMNS.items():
@@ -121,7 +126,8 @@ def figure(results: Results):
         left.set_ylim(len(SYSTEMS) - 0.5, -0.5)
         left.set_ylabel("system")
         looks = {
-            "predicted": dict(color="0.4", marker="o"), "fitted": dict(color="0.4", marker="o", markerfacecolor="white"),
+            "predicted": dict(color="0.4", marker="o"),
+            "fitted": dict(color="0.4", marker="o", markerfacecolor="white"),
             "printed": dict(color="black", marker="|", markersize=9),
         }
         fig.legend(handles=[Line2D([], [], linestyle="", label=label, **look) for label, look in looks.items()],
@@ -152,8 +158,9 @@ def describe_figure(results: Results) -> str:
         for id in SYSTEMS
     )
     return (
-        f"{told}. Circles are means over replications with their 95 % interval (open: fitted, filled: predicted), strokes "
-        f"the printed numbers, the dotted line the {results.notes['offered']:.1f} requests a second that come. {caption(results.notes, results.seed)}"
+        f"{told}. Circles are means over replications with their 95 % interval (open: fitted, filled: predicted), "
+        f"strokes the printed numbers, the dotted line the {results.notes['offered']:.1f} requests a second that come. "
+        f"{caption(results.notes, results.seed)}"
     )
 
 
@@ -163,6 +170,25 @@ def in_order(found: Replicated, column: str) -> np.ndarray:
     return (np.diff(ranked, axis=0) > 0).all(axis=0)
 
 
+def cores_wanted(found: Replicated, id: str, batch_s: float) -> float:
+    """Cores of Search with which a batch would take so long, if its time goes by the cores that are left to it."""
+    left = CORES - found.estimate(id, "mean_cores").value
+    return CORES - left * found.estimate(id, "batch_s").value / batch_s
+
+
+def _why(found: Replicated, column: str, id: str, printed: float) -> str:
+    """What the runs tell of a number on a system whose cores move."""
+    if id not in DIVIDED or column == "throughput":
+        return ""
+    if column == "p99_ms":
+        return hunting(found, id)
+    owned, wanted = found.estimate(id, "mean_cores").value, cores_wanted(found, id, printed)
+    return (
+        f"Search owns {owned:.1f} cores in the mean; the printed time asks for {wanted:.1f}, if a batch's time goes by "
+        "the cores that are left to it"
+    )
+
+
 def verdicts(results: Results) -> list[paper.Verdict]:
     """T5a to T5d; the finished programs are judged with Figure 10."""
     found, judged = _table(results), []
@@ -170,7 +196,8 @@ def verdicts(results: Results) -> list[paper.Verdict]:
         if row == "F105":
             continue
         for id in SYSTEMS:
-            judged.append(paper.judge_value(paper.claim(f"{row}.{id}"), found.estimate(id, column)))
+            claim = paper.claim(f"{row}.{id}")
+            judged.append(paper.judge_value(claim, found.estimate(id, column), _why(found, column, id, claim.value)))
     orders = {column: in_order(found, column) for column in ORDERS}
     told = ", ".join(f"{LABELS[column]} {100 * held.mean():.0f} %" for column, held in orders.items())
     together = ordering_probability(np.all(list(orders.values()), axis=0))
