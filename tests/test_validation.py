@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from rainforest_model import cli, theory, validation
+from rainforest_model import cli, theory, twins, validation
 from rainforest_model.descriptions import load
 from rainforest_model.engine.door import CompiledEngine
 from rainforest_model.lowering import lower
@@ -114,7 +114,7 @@ def test_a_cost_that_is_one_tick_too_high(monkeypatch):
             super().__init__(tables, **options)
             self._a[self._layout.latency + ATOMIC] += 1  # on a line of one's own
 
-    monkeypatch.setattr(validation, "CompiledEngine", Dear)
+    monkeypatch.setattr(twins, "CompiledEngine", Dear)
     result = named("alone: sum of its operations").result(SMALL)
     assert not result.passed
     assert "on linux-2.6.32: mean" in result.note
@@ -125,7 +125,7 @@ def test_a_core_that_idles(monkeypatch):
         def run(self, until, on_slice=None):
             return super().run(until - until // 20, on_slice)
 
-    monkeypatch.setattr(validation, "CompiledEngine", Lazy)
+    monkeypatch.setattr(twins, "CompiledEngine", Lazy)
     assert not named("one core: sequential program").result(SMALL).passed
 
 
@@ -145,8 +145,8 @@ class TestTwins:
                 trace[100:, 0] += 1
                 return trace
 
-        monkeypatch.setattr(validation, "CompiledEngine", Late)
-        comparison = validation.compare_twins(lower(closed_lock(3)), events=300)
+        monkeypatch.setattr(twins, "CompiledEngine", Late)
+        comparison = twins.compare_twins(lower(closed_lock(3)), events=300)
         assert comparison == (100, "the traces part at event 100")
         result = named("twin: mmap").result(SMALL)
         assert not result.passed
@@ -159,8 +159,8 @@ class TestTwins:
                 outcome.counts[:] = 0
                 return outcome
 
-        monkeypatch.setattr(validation, "CompiledEngine", Forgetful)
-        assert validation.compare_twins(lower(closed_lock(3)), events=300).difference == "counts differ"
+        monkeypatch.setattr(twins, "CompiledEngine", Forgetful)
+        assert twins.compare_twins(lower(closed_lock(3)), events=300).difference == "counts differ"
 
 
 # --- running and telling ----------------------------------------------------------------------------------------
