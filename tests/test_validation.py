@@ -114,7 +114,7 @@ def test_a_cost_that_is_one_tick_too_high(monkeypatch):
             super().__init__(tables, **options)
             self._a[self._layout.latency + ATOMIC] += 1  # on a line of one's own
 
-    monkeypatch.setattr(twins, "CompiledEngine", Dear)
+    monkeypatch.setattr(validation, "CompiledEngine", Dear)
     result = named("alone: sum of its operations").result(SMALL)
     assert not result.passed
     assert "on linux-2.6.32: mean" in result.note
@@ -125,7 +125,7 @@ def test_a_core_that_idles(monkeypatch):
         def run(self, until, on_slice=None):
             return super().run(until - until // 20, on_slice)
 
-    monkeypatch.setattr(twins, "CompiledEngine", Lazy)
+    monkeypatch.setattr(validation, "CompiledEngine", Lazy)
     assert not named("one core: sequential program").result(SMALL).passed
 
 
