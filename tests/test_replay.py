@@ -306,6 +306,15 @@ def test_without_eleven_cores_nothing_bears_the_claim_out(monkeypatch):
     assert found["F111.tail"].model is None or np.isnan(found["F111.tail"].model)
 
 
+@pytest.mark.parametrize(("tails", "told"), [
+    ([100, 220, 240], "with 6 cores the median window is below 160 ms"),
+    ([210, 150, 120], "with 7 cores"), ([210, 220, 240], "with no number of cores"),
+])
+def test_a_miss_says_with_how_many_cores_the_tail_is_short(monkeypatch, tails, told):
+    results = run_with(fig11, monkeypatch, with_cores([6, 7, 8], tails))
+    assert told in judged(fig11, results)["F111"].note
+
+
 def test_a_step_is_as_wide_as_its_window(monkeypatch):
     results = run_with(fig11, monkeypatch, with_cores([6, 7, 11], [100, 220, 240]))
     (axes,) = fig11.figure(results).axes
