@@ -30,7 +30,8 @@ from .replaying import (
     Replay,
     caption,
     cores_of,
-    fitted_claims,
+    fitted_batch,
+    fitted_traffic,
     hunting,
     notes,
     replay_on,
@@ -205,4 +206,4 @@ def verdicts(results: Results) -> list[paper.Verdict]:
     return judged
 
 
-FITS = {"replay": fitted_claims}
+FITS = {"batch": fitted_batch, "traffic": fitted_traffic}
