@@ -45,7 +45,8 @@ TITLE = "Search and the PARSEC batch together: batch time, tail latency, through
 COLUMNS = {"batch_s": "T5a", "p99_ms": "T5b", "throughput": "T5c", "finished": "F105"}
 """Columns of the table, and the row of claims of each; the last is printed in the text."""
 TITLES = {
-    "batch_s": "batch time", "p99_ms": "tail of Search", "throughput": "throughput of Search", "finished": "batch programs",
+    "batch_s": "batch time", "p99_ms": "tail of Search", "throughput": "throughput of Search",
+    "finished": "batch programs",
 }
 LABELS = {
     "batch_s": "time of a batch (s)", "p99_ms": "99th percentile\nof latency (ms)",
