@@ -160,7 +160,7 @@ def verdicts(results: Results) -> list[paper.Verdict]:
         paper.claim("F104"), table.holds(*(((a, "sd_ms"), (b, "sd_ms")) for a, b in steadier)),
         "standard deviations of " + ", ".join(
             f"{table.estimate(id, 'sd_ms').value:.0f} ms ({system(id).title})" for id in SHOWN
-        ),
+        ) + f". Cores move on all but Linux: on RainForest {hunting(table, 'rainforest')}",
     ))
     found.append(paper.judge_value(paper.claim("F104.xen"), table.estimate("xen", "max_ms"), "the largest window"))
     found.append(paper.judge_value(
