@@ -122,7 +122,7 @@ def test_a_channel_of_ones_own(tmp_path):
 @pytest.mark.parametrize(("old", "new", "key", "why"), [
     ("bandwidth = { value = 10.5", "bandwidth = { value = 0", "bandwidth.value", "above 0"),
     ("bandwidth =", "width =", "width", "no such key"),
-    ('packet = ["segment_out", "hook",', 'packet = ["segment_out", "hok",', "protocol.tcp.stage.0.packet", "no path 'hok'"),
+    ('"segment_out", "hook",', '"segment_out", "hok",', "protocol.tcp.stage.0.packet", "no path 'hok'"),
     ('overflow = "waits"', 'overflow = "drops"', "ring.burst", "says burst and room"),
     ('core = "sender"', 'core = "nobody"', "protocol.tcp.stage.0.core", "sender"),
     ("payload = { value = 1480", "payload = { value = 0", "protocol.udp.payload", ""),

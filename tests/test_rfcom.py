@@ -1,4 +1,4 @@
-"""RFcom and back ends on a live machine: packets in order, rings that end, memory that both map, accounts that add up."""
+"""RFcom and back ends on a live machine: packets in order, finite rings, memory that both map, accounts that add up."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class TestPackets:
         assert machine.rfcom.rf_read(connection, "batch") is None
         machine.check()
 
-    @given(st.lists(st.tuples(st.sampled_from(["search", "batch"]), st.binary(max_size=40), st.booleans()), max_size=60))
+    @given(st.lists(st.tuples(st.sampled_from(NAMES[:2]), st.binary(max_size=40), st.booleans()), max_size=60))
     @settings(max_examples=25, deadline=None)
     def test_each_direction_keeps_its_order_and_loses_nothing(self, script):
         machine = made()
@@ -123,7 +123,7 @@ class TestPackets:
         go_on(fake)
         fake.rfcom.rf_read(connection, "batch")
         cores, work = fake.ficm.communication_cores, channel.core_ns(len(payload))
-        kept = [(core, ticks) for core, ticks, *_ in map(_core_and_ticks, fake.engine.occupied)]
+        kept = [(core, ticks) for _, core, ticks in fake.engine.occupied]
         assert (cores["search"], round(work["sender"] * TICKS_PER_NS)) in kept
         assert (cores["batch"], round(work["receiver"] * TICKS_PER_NS)) in kept
 
@@ -169,11 +169,6 @@ class TestPackets:
         ):
             with pytest.raises(InputError, match=why):
                 call()
-
-
-def _core_and_ticks(entry):
-    """Core and length of what a fake engine kept a core for, in whatever order it notes them."""
-    return entry[-2:]
 
 
 # --- memory ---------------------------------------------------------------------------------------------------
@@ -270,8 +265,10 @@ class TestBackEnds:
     def test_refusals(self, fake):
         ends = fake.back_ends
         for call, why in (
-            (lambda: ends.attach("rftun", "mars"), "no such instance"), (lambda: ends.attach("rftun", "web"), "dormant"),
-            (lambda: ends.attach("xen-vnic", "search"), "pays for"), (lambda: ends.attach("rfloop", "search"), "pays for"),
+            (lambda: ends.attach("rftun", "mars"), "no such instance"),
+            (lambda: ends.attach("rftun", "web"), "dormant"),
+            (lambda: ends.attach("xen-vnic", "search"), "pays for"),
+            (lambda: ends.attach("rfloop", "search"), "pays for"),
         ):
             with pytest.raises(InputError, match=why):
                 call()

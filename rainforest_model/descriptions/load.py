@@ -138,7 +138,8 @@ def channel(id: str) -> Channel:
         return channel_of(id, fitted_values())
     if str(id).endswith(".toml"):
         return validated(Channel, _with_stack(read_toml(id), stack().model_dump()), id)
-    raise InputError(f"no such channel; known: {', '.join(shipped)}; or the path of a .toml file", key="channel", value=id)
+    reason = f"no such channel; known: {', '.join(shipped)}; or the path of a .toml file"
+    raise InputError(reason, key="channel", value=id)
 
 
 def channel_of(id: str, values: Mapping[str, float]) -> Channel:

@@ -31,7 +31,7 @@ from ..simulation import Run
 from ..stats import Estimate, mean_interval
 from ..units import TICKS_PER_NS
 from ..workloads.channels import MESSAGES, parties, stream_loads, transaction_loads
-from .common import Options, Replicated, notes, run_all
+from .common import Options, Replicated, caption, notes, run_all
 
 TITLE = "speed of RFloop against loop-back, a virtual and a physical network card"
 KEYS = ["channel", "test"]
@@ -77,27 +77,23 @@ def rates(run: Run) -> np.ndarray:
 
 
 def run(options: Options) -> Results:
-    """Simulate all tests; a stream is told in Gb/s of what arrives whole, transactions a second."""
+    """Simulate all tests; what is told of each is the time at a message that arrives whole, or at a transaction."""
     rule = REPLICATIONS if options.quality == "quick" else 2 * REPLICATIONS
     runs = run_all(describe(options), options, rule)
     rows, forms = [], []
     for (id, test), found in runs.items():
         protocol, kind = TESTS[test]
-        channel = load.channel(id)
+        channel, size, kept = load.channel(id), MESSAGES[protocol], 1.0
         if kind == STREAMS:
-            size = MESSAGES[protocol]
-            scale, unit = 8e-9 * size * channel.kept(size, protocol), "Gb/s"
-            cores = channel.core_ns(size, protocol)
+            kept, cores = channel.kept(size, protocol), channel.core_ns(size, protocol)
             forms.append((
                 id, test, 8e-9 * channel.throughput(size, protocol), channel.speaks(protocol).packets(size),
                 *(cores.get(party, 0.0) / 1e3 for party in ("sender", "host", "receiver")),
-                channel.wire_ns(size, protocol) / 1e3, channel.bottleneck(size, protocol), channel.kept(size, protocol),
+                channel.wire_ns(size, protocol) / 1e3, channel.bottleneck(size, protocol), kept,
             ))
-        else:
-            scale, unit = 1.0, "1/s"
-        rows += [(id, test, i, "rate", scale * rate, unit) for i, rate in enumerate(rates(found))]
+        rows += [(id, test, i, "time", 1e6 / (kept * rate)) for i, rate in enumerate(rates(found))]
     frames = {
-        "statistics": pd.DataFrame(rows, columns=[*KEYS, "replication", "statistic", "value", "unit"]),
+        "statistics": pd.DataFrame(rows, columns=[*KEYS, "replication", "statistic", "value_us"]),
         "closed": pd.DataFrame(forms, columns=[
             *KEYS, "gbps", "packets", "sender_us", "host_us", "receiver_us", "wire_us", "bottleneck", "kept",
         ]),
@@ -105,15 +101,16 @@ def run(options: Options) -> Results:
     return Results("sec642_channels", options.quality, options.seed, frames, notes(runs, options, rule))
 
 
-def _rates(results: Results) -> Replicated:
-    return Replicated(results.frames["statistics"], KEYS, value="value")
+def speed(results: Results, id: str, protocol: str) -> Estimate:
+    """What arrives of a stream on a channel, Gb/s, over replications."""
+    times = Replicated(results.frames["statistics"], KEYS).values(id, f"{protocol} stream", "time")
+    return mean_interval(8e-3 * MESSAGES[protocol] / times)
 
 
 def ratio(results: Results, other: str, protocol: str) -> Estimate:
     """How many times as fast RFloop is as another channel, over replications."""
-    found = _rates(results)
-    test = f"{protocol} stream"
-    return mean_interval(found.values("rfloop", test, "rate") / found.values(other, test, "rate"))
+    times, test = Replicated(results.frames["statistics"], KEYS), f"{protocol} stream"
+    return mean_interval(times.values(other, test, "time") / times.values("rfloop", test, "time"))
 
 
 def table(results: Results) -> pd.DataFrame:
@@ -143,14 +140,14 @@ def figure(results: Results):
 
 
 def _draw_speeds(ax, results: Results) -> None:
-    found = _rates(results)
     for k, protocol in enumerate(ROWS):
         y, color = np.arange(len(SYSTEMS)), plots.line(k)["color"]
-        e = [found.estimate(id, f"{protocol} stream", "rate") for id in SYSTEMS]
+        e = [speed(results, id, protocol) for id in SYSTEMS]
         ax.hlines(y, [x.low for x in e], [x.high for x in e], color=color, linewidth=1.5)
         ax.plot([x.value for x in e], y, linestyle="", marker="os"[k], color=color, label=protocol.upper())
     ax.set_xscale("log")
     ax.set_xlabel("arrives (Gb/s)")
+    ax.set_ylabel("channel")
     _rows(ax, [LABELS[id] for id in SYSTEMS])
     _legend(ax, ncols=2)
 
@@ -163,6 +160,7 @@ def _draw_parts(ax, results: Results) -> None:
         ax.plot(shown[column], shown.index, linestyle="", marker="osDx"[k], color=plots.line(k)["color"], label=label)
     ax.set_xscale("log")
     ax.set_xlabel("time at a message (us)")
+    ax.set_ylabel("channel and protocol")
     _rows(ax, [f"{LABELS[r.channel]}, {r.test[:3].upper()}" for r in rows.itertuples()])
     _legend(ax, ncols=2)
 
@@ -177,7 +175,8 @@ def _draw_ratios(ax, results: Results) -> None:
         ax.plot(row.model, y, "o", color=color, markerfacecolor=color if row.role == "predicted" else "white")
         ax.plot(row.printed, y, "|", color="black", markersize=14)
     ax.set_xscale("log")
-    ax.set_xlabel("RFloop, times as fast as")
+    ax.set_xlabel("RFloop is faster (times)")
+    ax.set_ylabel("other channel and protocol")
     _rows(ax, [f"{LABELS[r.other]}, {r.protocol.upper()}" for r in numbers.itertuples()])
     looks = {
         "predicted": {"marker": "o"}, "fitted": {"marker": "o", "markerfacecolor": "white"},
@@ -198,24 +197,18 @@ def _legend(ax, **how) -> None:
 
 def describe_figure(results: Results) -> str:
     """The caption, computed from the results."""
-    found, numbers = _rates(results), table(results)
+    times, numbers = Replicated(results.frames["statistics"], KEYS), table(results)
     speeds = "; ".join(
-        f"{LABELS[id]} " + " and ".join(
-            f"{found.estimate(id, f'{protocol} stream', 'rate').value:.3g}" for protocol in ROWS
-        ) for id in SYSTEMS
+        f"{LABELS[id]} " + " and ".join(f"{speed(results, id, protocol).value:.2f}" for protocol in ROWS)
+        for id in SYSTEMS
     )
-    trips = ", ".join(
-        f"{LABELS[id]} {1e6 / found.estimate(id, 'tcp transactions', 'rate').value:.0f}" for id in SYSTEMS
-    )
+    trips = ", ".join(f"{LABELS[id]} {times.estimate(id, 'tcp transactions', 'time').value:.1f}" for id in SYSTEMS)
     predicted = numbers[numbers.role == "predicted"]
-    told = ", ".join(f"{r.model:.2f} ({r.printed:g})" for r in predicted.itertuples())
-    low, high = results.notes["replications"]
-    n = f"{low}" if low == high else f"{low} to {high}"
+    told = ", ".join(f"{r.model:.3f} (printed: {r.printed:g})" for r in predicted.itertuples())
     return (
         f"Streams of TCP and UDP in Gb/s: {speeds}. A transaction of a byte takes, in us: {trips}. "
-        f"{len(numbers) - len(predicted)} of {len(numbers)} ratios are fitted (open circles); predicted, with the "
-        f"printed number, to loop-back with TCP and UDP: {told}. Lines are 95 % intervals over {n} replications "
-        f"({results.notes['duration'].rsplit(': ', 1)[-1]} each), common random numbers, seed {results.seed}."
+        f"{len(numbers) - len(predicted)} of {len(numbers)} ratios are fitted (open circles); predicted are those to "
+        f"loop-back: {told}. Lines are 95 % intervals. " + caption(results.notes, results.seed)
     )
 
 

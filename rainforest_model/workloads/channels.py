@@ -9,7 +9,19 @@ full socket buffer or a full ring.  What comes of it is not put in: the engine f
 from __future__ import annotations
 
 from ..descriptions.channel import Channel, Party
-from ..descriptions.program import Op, Program, compute, constant, lognormal, measure, program, receive, repeat, send, sleep
+from ..descriptions.program import (
+    Op,
+    Program,
+    compute,
+    constant,
+    lognormal,
+    measure,
+    program,
+    receive,
+    repeat,
+    send,
+    sleep,
+)
 from ..descriptions.scenario import Load
 from ..errors import InputError
 
