@@ -28,6 +28,7 @@ from .machine import ElasticMachine, Window
 from .operation import Operation
 from .ownership import FREE, TRANSIT, Account, Ledger, Loan, OwnershipViolation
 from .policy import HysteresisPolicy, Observation, Policy, PolicyError, PredictivePolicy, ThresholdPolicy
+from .policy_file import read_policy
 from .port import Port
 from .rfm import Rfm
 from .supervisor import Supervisor
@@ -37,5 +38,5 @@ __all__ = [
     "HysteresisPolicy", "Instance", "Ledger", "LoadCr3", "Loan", "Message", "MessageTimes", "Observation", "Operation",
     "OwnershipViolation", "PageTableUpdate", "Permitted", "Phase", "Policy", "PolicyError", "Port", "PredictivePolicy",
     "PrivilegedOperation", "Refused", "ResourceDescription", "Rfm", "StartupIpi", "Supervisor", "ThresholdPolicy",
-    "Window", "WriteDescription", "message_times",
+    "Window", "WriteDescription", "message_times", "read_policy",
 ]

@@ -112,6 +112,8 @@ class ElasticMachine(mesa.Model):
     supervisor : Supervisor
     rfm : Rfm
     guard : Guard or None
+    series : tuple of str
+        Names of what is measured, in the order of the engine's outcome.
     datacollector : mesa.DataCollector
         Of the critical instance, once an interval.
 
@@ -141,7 +143,7 @@ class ElasticMachine(mesa.Model):
         self._blocks = round(scenario.machine.memory.capacity.plain()) // BLOCK_BYTES
         self.ledger = Ledger(tables.cores, round(self._blocks * tables.cores / scenario.machine.topology.cores))
         self.ficm = Ficm(self.agenda, message_times(scenario.machine), self.engine.occupy)
-        self._series_names, self._parts = list(tables.series), len(tables.domains)
+        self.series, self._parts = tuple(tables.series), len(tables.domains)
         self.instances = {i.name: i for i in self._make_instances(tables, names)}
         self._critical = self.instances[names[0]]
         self._lifecycle = lifecycle
@@ -257,7 +259,7 @@ class ElasticMachine(mesa.Model):
         return self._blocks * cores // self.described.machine.topology.cores
 
     def _first_series(self, instance: Instance) -> int | None:
-        return self._series_names.index(instance.series[0]) if instance.series else None
+        return self.series.index(instance.series[0]) if instance.series else None
 
     def _seen(self) -> _Seen:
         outcome, requests = self.engine.outcome(), self.engine.requests()
@@ -426,7 +428,7 @@ class ElasticMachine(mesa.Model):
                     whole.add(op.name)
                 elif isinstance(op, Measure):
                     single.add(op.name)
-        return tuple(name for kind in (whole, single - whole) for name in self._series_names if name in kind)
+        return tuple(name for kind in (whole, single - whole) for name in self.series if name in kind)
 
     def __repr__(self) -> str:
         held = ", ".join(f"{i.name} {len(i.cores)}" for i in self.instances.values())
