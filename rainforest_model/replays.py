@@ -25,8 +25,8 @@ from .workloads.traffic import search_trace
 STEP_S = 10.0
 """Simulated time between two looks at whether to go on; the result does not depend on it."""
 COLUMNS = {
-    "system": "system", "p99_ms": "p99 (ms)", "throughput": "answers/s", "progress": "batches", "batch_s": "a batch (s)",
-    "finished": "programs", "cores": "cores",
+    "system": "system", "p99_ms": "p99 (ms)", "throughput": "answers/s", "progress": "batches",
+    "batch_s": "a batch (s)", "finished": "programs", "cores": "cores",
 }
 """Columns of `table`, and how they are headed."""
 WIDTHS = {"system": 22, "p99_ms": 11, "throughput": 11, "progress": 9, "batch_s": 12, "finished": 10, "cores": 9}

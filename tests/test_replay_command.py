@@ -23,7 +23,12 @@ from rainforest_model.supervision import HysteresisPolicy, Policy, ThresholdPoli
 TRACE = "time_s\n" + "".join(f"{0.02 * k:.2f}\n" for k in range(1, 1401))
 """50 requests a second for 28 s: three windows."""
 NEVER = "class Never(Policy):\n    def decide(self, seen):\n        return 0\n"
-RAISES = "class Raises(Policy):\n    def decide(self, seen):\n        if seen.time_s > 15:\n            return 1 // 0\n        return 1\n"
+RAISES = """class Raises(Policy):
+    def decide(self, seen):
+        if seen.time_s > 15:
+            return 1 // 0
+        return 1
+"""
 
 
 @pytest.fixture

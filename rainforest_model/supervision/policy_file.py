@@ -77,7 +77,7 @@ def _names(path: Path) -> dict:
     }
     names = {**known, "__name__": f"policy file {path.stem}", "__file__": str(path)}
     try:
-        exec(compile(source, str(path), "exec"), names)
+        exec(compile(source, str(path), "exec", dont_inherit=True), names)
     except SyntaxError as error:
         raise InputError(f"line {error.lineno}: {error.msg}", file=path) from error
     except (Exception, SystemExit) as error:
