@@ -35,6 +35,9 @@ _HOMES = {
     "compare": "comparison",
     "Precision": "stats",
     "MachineModel": "agents.model",
+    "ElasticMachine": "supervision.machine",
+    "Policy": "supervision.policy",
+    "ThresholdPolicy": "supervision.policy",
     "load_scenario": "scenario_file",
 }
 

@@ -69,7 +69,7 @@ def test_applications_come_before_kernels_each_by_name():
 def test_one_factor_stands_for_the_whole_batch():
     [(_, slower)] = parameters(batch.description())
     assert slower.range[0] < slower.value < slower.range[1]
-    assert slower.source.startswith("estimate")
+    assert slower.fitted_to
 
 
 def test_loads_are_a_process_for_each_program_a_script_and_a_starter():

@@ -9,11 +9,11 @@ from rainforest_model.supervision import (
     KINDS,
     SUPERVISOR,
     ConfigureIommu,
-    Guard,
     Halt,
     LoadCr3,
     PageTableUpdate,
     ResourceDescription,
+    SecurityGuard,
     StartupIpi,
     WriteDescription,
 )
@@ -26,8 +26,8 @@ OF_SEARCH = [
 
 
 @pytest.fixture
-def guard() -> Guard:
-    guard = Guard()
+def guard() -> SecurityGuard:
+    guard = SecurityGuard()
     assert guard.write(SUPERVISOR, "search", SEARCH)
     assert guard.write(SUPERVISOR, "batch", BATCH)
     return guard
@@ -88,7 +88,7 @@ class TestDescriptions:
 class TestCosts:
     def test_each_check_is_charged_to_who_is_checked(self):
         charged = []
-        guard = Guard({"halt": 120.0})
+        guard = SecurityGuard({"halt": 120.0})
         guard.install(lambda: 7, lambda who, ns: charged.append((who, ns)))
         guard.write(SUPERVISOR, "search", SEARCH)
         guard.attempt("search", Halt(0))
@@ -99,4 +99,4 @@ class TestCosts:
     @pytest.mark.parametrize("costs", [{"hlt": 1.0}, {"halt": -1.0}, {"halt": float("nan")}, {"halt": float("inf")}])
     def test_a_cost_that_does_not_fit(self, costs):
         with pytest.raises(InputError, match="costs_ns"):
-            Guard(costs)
+            SecurityGuard(costs)

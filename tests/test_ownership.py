@@ -51,8 +51,8 @@ class TestOwnership:
             lambda ledger: ledger.take("search", [0], 5),
         ],
         ids=[
-            "of another", "owned, from the pool", "not in transit", "twice", "negative", "no such core", "too much memory",
-            "negative memory", "memory not in transit", "core fits, memory does not",
+            "of another", "owned, from the pool", "not in transit", "twice", "negative", "no such core",
+            "too much memory", "negative memory", "memory not in transit", "core fits, memory does not",
         ],
     )
     def test_a_wrong_entry_is_refused_and_changes_nothing(self, wrong):
@@ -68,6 +68,15 @@ class TestOwnership:
         (mine,), (other,) = ledger.extents("search"), ledger.extents("batch")
         assert len(mine) == len(other) == 2
         assert not set(mine) & set(other)
+
+    def test_an_owner_keeps_the_memory_that_it_had_from_the_first(self):
+        ledger = ledger_of(search=(0, 1), batch=(2,))
+        (before,) = ledger.extents("search")
+        ledger.take("search", blocks=3)
+        assert ledger.extents("search") == (before[:1],)
+        ledger.put("batch", blocks=3)
+        assert sum(map(len, ledger.extents("batch"))) == 2 + 3
+        ledger.check()
 
 
 class TestLoans:

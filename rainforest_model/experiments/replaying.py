@@ -10,20 +10,21 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
 from .. import histogram
 from ..descriptions import load
-from ..descriptions.arrivals import Arrivals
+from ..descriptions.arrivals import Arrivals, at_random
+from ..descriptions.fitted import of_file
 from ..descriptions.scenario import Load, Scenario
 from ..run_store import RunStore
 from ..supervision import ElasticMachine
 from ..supervision.policy import Policy, ThresholdPolicy
 from ..units import TICKS_PER_NS, to_us
-from ..workloads.batch import Batch
+from ..workloads import traffic
+from ..workloads.batch import Batch, described
 from ..workloads.search import SearchDescription, back_end, description
-from ..workloads.traffic import replay as clients
-from ..workloads.traffic import search_trace
 from .common import Options
 
 MACHINE = "S-A"
@@ -74,12 +75,12 @@ def replay_on(
     """
     machine, how = load.machine(MACHINE), load.system(system)
     parts = 2 if how.partitioning.partitioned else 1
-    arrivals, batch, search = arrivals or search_trace(), batch or shipped_batch(), search or description()
+    arrivals, batch, search = arrivals or traffic.search_trace(), batch or shipped_batch(), search or description()
     return load.validated(Scenario, {
         "machine": machine, "system": how, "cores": machine.topology.cores, "partitions": parts,
         "duration": f"{seconds_of(arrivals):g} s", "warmup": "0 s", "stagger": "1 ms",
         "loads": [
-            Load(program=clients(arrivals), place="outside"),
+            Load(program=traffic.replay(arrivals), place="outside"),
             Load(program=back_end(1, search), threads=round(search.handlers.plain()), partition=0),
             *batch.loads(parts - 1),
         ],
@@ -170,6 +171,37 @@ def replays(options: Options, systems: Iterable[str] = SYSTEMS) -> dict[tuple[st
             if options.progress is not None:
                 options.progress(len(found), len(points))
     return found
+
+
+FIT_REPLICATIONS = 1
+"""Of three systems that hardly differ, and of half a million requests each."""
+
+
+def fitted_claims(values: Mapping[str, float], options: Options) -> dict[str, float]:
+    """The model's value of each claim that the replay is fitted to, with other values of its fitted parameters.
+
+    Parameters
+    ----------
+    values : mapping of str to float
+        By their paths, such as ``"workloads/batch.toml:slower"``.
+    options : Options
+        Seed and jobs.
+    """
+    load_of = traffic.described(**of_file(values, "workloads/search_traffic.toml"))
+    arrivals = Arrivals(load_of.id, at_random()(load_of.edges_s, load_of.counts()))
+    batch = Batch(shipped_batch().threads, described=described(**of_file(values, "workloads/batch.toml")))
+    points = [(id, i) for id in LINUX for i in range(FIT_REPLICATIONS)]
+
+    def one(point: tuple[str, int]) -> dict[str, float]:
+        id, i = point
+        return replay(replay_on(id, arrivals, batch), batch, None, options, i).summary
+
+    with ThreadPoolExecutor(options.jobs) as pool:
+        found = dict(zip(points, pool.map(one, points), strict=True))
+    return {
+        f"{claim}.{id}": float(np.mean([found[id, i][statistic] for i in range(FIT_REPLICATIONS)]))
+        for claim, statistic in (("T5a", "batch_s"), ("T5b", "p99_ms")) for id in LINUX
+    }
 
 
 def timelines(found: Mapping[tuple[str, int], Replay]) -> pd.DataFrame:

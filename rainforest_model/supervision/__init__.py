@@ -6,13 +6,12 @@ interval.  Nothing here knows how fast anything is: the engines run what lives w
 each step of an operation takes.
 """
 
-from .. import agents as _agents  # imports Mesa without its change of multiprocessing's start method
-from .ficm import Ficm, Message, MessageTimes, message_times
+from .. import agents as agents  # first: it imports Mesa without Mesa's change of multiprocessing's start method
+from .ficm import Message, MessageChannels
 from .guard import (
     KINDS,
     SUPERVISOR,
     ConfigureIommu,
-    Guard,
     Halt,
     LoadCr3,
     PageTableUpdate,
@@ -20,6 +19,7 @@ from .guard import (
     PrivilegedOperation,
     Refused,
     ResourceDescription,
+    SecurityGuard,
     StartupIpi,
     WriteDescription,
 )
@@ -34,9 +34,9 @@ from .rfm import Rfm
 from .supervisor import Supervisor
 
 __all__ = [
-    "FREE", "KINDS", "SUPERVISOR", "TRANSIT", "Account", "ConfigureIommu", "ElasticMachine", "Ficm", "Guard", "Halt",
-    "HysteresisPolicy", "Instance", "Ledger", "LoadCr3", "Loan", "Message", "MessageTimes", "Observation", "Operation",
-    "OwnershipViolation", "PageTableUpdate", "Permitted", "Phase", "Policy", "PolicyError", "Port", "PredictivePolicy",
-    "PrivilegedOperation", "Refused", "ResourceDescription", "Rfm", "StartupIpi", "Supervisor", "ThresholdPolicy",
-    "Window", "WriteDescription", "message_times", "read_policy",
+    "FREE", "KINDS", "SUPERVISOR", "TRANSIT", "Account", "ConfigureIommu", "ElasticMachine", "Halt",
+    "HysteresisPolicy", "Instance", "Ledger", "LoadCr3", "Loan", "Message", "MessageChannels", "Observation",
+    "Operation", "OwnershipViolation", "PageTableUpdate", "Permitted", "Phase", "Policy", "PolicyError", "Port",
+    "PredictivePolicy", "PrivilegedOperation", "Refused", "ResourceDescription", "Rfm", "SecurityGuard", "StartupIpi",
+    "Supervisor", "ThresholdPolicy", "Window", "WriteDescription", "read_policy",
 ]

@@ -9,54 +9,17 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import NamedTuple
 
+from ..descriptions.ficm import Ficm, message_ns, sent_ns
 from ..descriptions.machine import Machine
+from ..descriptions.system import Scheduler
 from ..errors import InputError
 from ..units import TICKS_PER_NS
 from .procedures import Agenda
 
-MESSAGE_BYTES = 64
-"""A message is one cache line."""
 HEADER_BYTES = 8
-"""Of them for sender, receiver, kind and length; our reading, as the paper does not give the layout."""
-
-
-@dataclass(frozen=True)
-class MessageTimes:
-    """What a message costs, in nanoseconds.
-
-    Attributes
-    ----------
-    send_ns : float
-        Sender's time for each receiver: the line is written and an interrupt sent, one receiver after the other.
-    deliver_ns : float
-        From then to the receiver's first instruction.
-    handle_ns : float
-        Receiver's time: interrupt entry, and the line fetched.
-    """
-
-    send_ns: float
-    deliver_ns: float
-    handle_ns: float
-
-
-def message_times(machine: Machine) -> MessageTimes:
-    """The times of a message between two sockets of a machine: its interrupts, and one line there.
-
-    Examples
-    --------
-    >>> from rainforest_model.descriptions import load
-    >>> message_times(load.machine("S-A")).deliver_ns
-    400.0
-    """
-    clock, line, interrupt = machine.clock_ghz, machine.coherence.one_hop, machine.interrupt
-    return MessageTimes(
-        send_ns=line.store.ns(clock) + interrupt.send.ns(clock),
-        deliver_ns=interrupt.deliver.ns(clock),
-        handle_ns=interrupt.entry.ns(clock) + line.load.ns(clock),
-    )
+"""Of a message for sender, receiver, kind and length; our reading, as the paper does not give the layout."""
 
 
 class Message(NamedTuple):
@@ -80,13 +43,17 @@ class Message(NamedTuple):
     delivered: int
 
 
-class Ficm:
+class MessageChannels:
     """The mailboxes and the list of communication cores.
 
     Parameters
     ----------
     agenda : Agenda
-    times : MessageTimes
+    machine : Machine
+    scheduler : Scheduler
+        Of the members' kernel.
+    ficm : Ficm
+        What a message costs.
     occupy : callable
         Given a core and ticks: keeps the core busy with a message.
 
@@ -102,8 +69,11 @@ class Ficm:
         Messages by member: of the sender; of the receiver; of a receiver that was gone or dead.
     """
 
-    def __init__(self, agenda: Agenda, times: MessageTimes, occupy: Callable[[int, int], None]):
-        self._agenda, self.times, self._occupy = agenda, times, occupy
+    def __init__(
+        self, agenda: Agenda, machine: Machine, scheduler: Scheduler, ficm: Ficm, occupy: Callable[[int, int], None],
+    ):
+        self._agenda, self._occupy = agenda, occupy
+        self._machine, self._scheduler, self._ficm = machine, scheduler, ficm
         self.communication_cores: dict[str, int] = {}
         self.updates = 0
         self.mailboxes: dict[str, deque[Message]] = {}
@@ -161,24 +131,33 @@ class Ficm:
             If the message is longer than a cache line, or sender or receiver is no member.
         """
         receivers = list(receivers)
-        room = MESSAGE_BYTES - HEADER_BYTES - len(command.encode())
+        room = round(self._ficm.message.plain()) - HEADER_BYTES - len(command.encode())
         if len(payload) > room:
             raise InputError(f"{len(payload)} bytes; a message has room for {max(0, room)}", key="payload")
         for member in (sender, *receivers):
             if member not in self.communication_cores:
                 known = ", ".join(self.communication_cores)
                 raise InputError(f"no member of this name; known: {known}", key="member", value=member)
-        now, step = self._agenda.now, round(self.times.send_ns * TICKS_PER_NS)
-        transit, handling = (round(ns * TICKS_PER_NS) for ns in (self.times.deliver_ns, self.times.handle_ns))
-        if receivers:
-            self._occupy(self.communication_cores[sender], step * len(receivers))
-        for place, receiver in enumerate(receivers, start=1):
-            arrives = now + place * step + transit
+        now = self._agenda.now
+        if not receivers:
+            return now
+        hops = [self._hops(sender, receiver) for receiver in receivers]
+        sent = sent_ns(self._machine, self._ficm, hops)
+        handled = message_ns(self._machine, self._scheduler, self._ficm, hops)
+        transit = self._machine.interrupt.deliver.ns(self._machine.clock_ghz)
+        self._occupy(self.communication_cores[sender], _ticks(sent[-1]))
+        for receiver, left, done in zip(receivers, sent, handled, strict=True):
+            arrives = now + _ticks(left + transit)
             message = Message(self._number, sender, receiver, command, payload, now, arrives)
+            handling = now + _ticks(done) - arrives
             self._number += 1
             self.sent[sender] += 1
-            self._agenda.at(arrives, lambda message=message: self._deliver(message, handling))
-        return now + len(receivers) * step + transit + handling if receivers else now
+            self._agenda.at(arrives, lambda message=message, handling=handling: self._deliver(message, handling))
+        return now + _ticks(max(handled))
+
+    def _hops(self, sender: str, receiver: str) -> int:
+        size = self._machine.topology.cores_per_socket
+        return self._machine.topology.distance(*(self.communication_cores[m] // size for m in (sender, receiver)))
 
     def _deliver(self, message: Message, handling: int) -> None:
         receiver = message.receiver
@@ -202,4 +181,8 @@ class Ficm:
         return self.sent.total() - self.delivered.total() - self.dropped.total()
 
     def __repr__(self) -> str:
-        return f"<Ficm: {len(self.communication_cores)} members, {self.sent.total()} messages sent>"
+        return f"<MessageChannels: {len(self.communication_cores)} members, {self.sent.total()} messages sent>"
+
+
+def _ticks(ns: float) -> int:
+    return round(ns * TICKS_PER_NS)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import ClassVar
 
+from ..descriptions.guard import GUARDED, Guard
 from ..errors import InputError
 
 SUPERVISOR = "supervisor"
@@ -79,12 +80,12 @@ class PageTableUpdate(PrivilegedOperation):
 class LoadCr3(PrivilegedOperation):
     """Switch to a page table that lies in memory block `block`."""
 
-    kind: ClassVar[str] = "load_cr3"
+    kind: ClassVar[str] = "write_cr3"
     block: int
 
     def objection(self, described):
         # Not a shared block: its owner could rewrite the table.
-        return None if described.owns(self.block) else f"the page table lies in memory block {self.block} of somebody else"
+        return None if described.owns(self.block) else f"memory block {self.block} with the table is somebody else's"
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,7 @@ class Halt(PrivilegedOperation):
 class ConfigureIommu(PrivilegedOperation):
     """Let a device reach memory block `block`."""
 
-    kind: ClassVar[str] = "configure_iommu"
+    kind: ClassVar[str] = "iommu"
     device: str
     block: int
 
@@ -134,8 +135,8 @@ class WriteDescription(PrivilegedOperation):
         return "descriptions are read-only outside the supervisor"
 
 
-KINDS = tuple(c.kind for c in (PageTableUpdate, LoadCr3, StartupIpi, Halt, ConfigureIommu, WriteDescription))
-"""What the guard intercepts; the keys of its prices."""
+KINDS = (*GUARDED, WriteDescription.kind)
+"""What the guard checks; the keys of its prices."""
 
 
 @dataclass(frozen=True)
@@ -178,7 +179,7 @@ class Refused:
         return False
 
 
-class Guard:
+class SecurityGuard:
     """The guards of all kernels: one set of descriptions, one record of what was refused.
 
     Parameters
@@ -202,7 +203,7 @@ class Guard:
 
     Examples
     --------
-    >>> guard = Guard()
+    >>> guard = SecurityGuard()
     >>> guard.write(SUPERVISOR, "batch", ResourceDescription(cores=frozenset({4, 5})))
     Permitted(tick=0, instance='supervisor', operation=WriteDescription(of='batch'))
     >>> bool(guard.attempt("batch", Halt(4)))
@@ -224,6 +225,18 @@ class Guard:
         self.checked: dict[str, int] = dict.fromkeys(KINDS, 0)
         self._clock: Callable[[], int] = lambda: 0
         self._charge: Callable[[str, float], None] = lambda instance, ns: None
+
+    @classmethod
+    def described(cls, guard: Guard, clock_ghz: float | None = None) -> SecurityGuard:
+        """One with described costs.
+
+        Examples
+        --------
+        >>> from rainforest_model.descriptions import load
+        >>> SecurityGuard.described(load.guard(), clock_ghz=2.4).costs_ns["page_table_update"] > 0
+        True
+        """
+        return cls({kind: getattr(guard, kind).ns(clock_ghz) for kind in GUARDED})
 
     def install(self, clock: Callable[[], int], charge: Callable[[str, float], None]) -> None:
         """Put it into the kernels of a machine.
@@ -283,4 +296,4 @@ class Guard:
         return self.write(writer, user, replace(described, shared=(*described.shared, *memory)))
 
     def __repr__(self) -> str:
-        return f"<Guard: {sum(self.checked.values())} operations checked, {len(self.refused)} refused>"
+        return f"<SecurityGuard: {sum(self.checked.values())} operations checked, {len(self.refused)} refused>"

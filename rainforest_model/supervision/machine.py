@@ -12,16 +12,15 @@ import numpy as np
 
 from .. import histogram
 from ..descriptions import load
-from ..descriptions.program import Gather, Measure, time_ns
+from ..descriptions.program import time_ns
 from ..descriptions.scenario import Scenario
 from ..errors import InputError
 from ..lowering import lower
 from ..simulation import SimulationError, engine_class
 from ..tables import Tables
 from ..units import TICKS_PER_NS, to_us
-from ..workloads import operations
-from .ficm import Ficm, message_times
-from .guard import SUPERVISOR, Guard
+from .ficm import MessageChannels
+from .guard import SUPERVISOR, SecurityGuard
 from .instance import Instance, Phase
 from .operation import seconds
 from .ownership import BLOCK_BYTES, FREE, POOLS, Ledger, OwnershipViolation
@@ -29,6 +28,7 @@ from .policy import Observation, Policy, PolicyError
 from .port import Port
 from .procedures import Agenda, EngineStopped, Process
 from .rfm import Rfm
+from .series import series_of, told_apart
 from .supervisor import Steps, Supervisor
 
 if TYPE_CHECKING:
@@ -87,7 +87,8 @@ class ElasticMachine(mesa.Model):
     Parameters
     ----------
     scenario : Scenario
-        Its partitions are the instances; one without cores is dormant, and `rfm.create` may boot it.
+        Its partitions are the instances; one without cores is dormant, and `rfm.create` may boot it.  Latencies of
+        one name that programs of two partitions measure are told apart (`round of batch`).
     names : sequence of str
         Names of the partitions.  The first is the latency-critical one, which the policy serves; it has the highest
         priority.
@@ -98,22 +99,22 @@ class ElasticMachine(mesa.Model):
     policy : Policy, optional
     lifecycle : Steps, optional
         Timed steps of the operations; by default those of the scenario's partitioning.
-    guard : Guard, optional
-        Security Guard; without it, as in the paper's prototype, nobody is checked.
+    guard : SecurityGuard, optional
+        Without it, as in the paper's prototype, nobody is checked.
 
     Attributes
     ----------
     engine : Port
+    series : tuple of str
+        Names of the measured latencies.
     ledger : Ledger
     agenda : Agenda
-    ficm : Ficm
+    ficm : MessageChannels
     instances : dict of str to Instance
         All that ever were, and the dormant ones.
     supervisor : Supervisor
     rfm : Rfm
-    guard : Guard or None
-    series : tuple of str
-        Names of what is measured, in the order of the engine's outcome.
+    guard : SecurityGuard or None
     datacollector : mesa.DataCollector
         Of the critical instance, once an interval.
 
@@ -121,17 +122,35 @@ class ElasticMachine(mesa.Model):
     ------
     InputError
         If something does not fit.
+
+    Examples
+    --------
+    >>> from rainforest_model.descriptions.scenario import Load
+    >>> from rainforest_model.workloads import workload
+    >>> from rainforest_model.workloads.search import search_loads
+    >>> loads = (*search_loads(rate=300), Load(program=workload("parsec.vips"), threads=6, partition=1))
+    >>> scenario = Scenario(
+    ...     machine=load.machine("S-A"), system=load.system("rainforest"), loads=loads, cores=12, partitions=2,
+    ...     duration="1 min", warmup="1 s",
+    ... )
+    >>> machine = ElasticMachine(scenario)
+    >>> moved = machine.rfm.preempt("search", "batch", cores=2)
+    >>> machine.run(1)
+    <ElasticMachine: cores of search 8, batch 4; 1 s>
+    >>> moved.done, 0.1 < moved.took_s < 0.5
+    (True, True)
     """
 
     def __init__(
         self, scenario: Scenario, names: Sequence[str] = ("search", "batch"), seed: int = 1, replication: int = 0,
         engine: str | Callable[..., Port] = "compiled", policy: Policy | None = None, lifecycle: Steps | None = None,
-        guard: Guard | None = None,
+        guard: SecurityGuard | None = None,
     ):
         super().__init__(rng=seed)
         key = f"{seed}.{replication}"
+        _check_names(names, scenario.partitions if scenario.system.partitioning.partitioned else 1)
+        scenario = told_apart(scenario, names)
         tables = lower(scenario, seed=key)
-        _check_names(names, len(tables.domains))
         self.described, self.policy, self.guard = scenario, policy, guard
         interval_s = INTERVAL_S if policy is None else policy.interval_s
         self.interval_ticks = _ticks(interval_s)
@@ -142,14 +161,15 @@ class ElasticMachine(mesa.Model):
         self.agenda = Agenda(self.engine)
         self._blocks = round(scenario.machine.memory.capacity.plain()) // BLOCK_BYTES
         self.ledger = Ledger(tables.cores, round(self._blocks * tables.cores / scenario.machine.topology.cores))
-        self.ficm = Ficm(self.agenda, message_times(scenario.machine), self.engine.occupy)
-        self.series, self._parts = tuple(tables.series), len(tables.domains)
+        scheduler = scenario.system.kernel.scheduler
+        self.ficm = MessageChannels(self.agenda, scenario.machine, scheduler, load.ficm(), self.engine.occupy)
+        self.series = tuple(tables.series)
         self.instances = {i.name: i for i in self._make_instances(tables, names)}
         self._critical = self.instances[names[0]]
         self._lifecycle = lifecycle
         self.supervisor = Supervisor(
             self, self.engine, self.agenda, self.ledger, self.ficm, self.instances, self._steps, guard,
-            tables.sockets.tolist(), key,
+            tables.sockets.tolist(), key, turn=tables.domains[0].latency // 2,
         )
         self.rfm = Rfm(self)
         self._rows: list[dict] = []
@@ -415,20 +435,7 @@ class ElasticMachine(mesa.Model):
         """A dormant instance of a partition, without resources."""
         devices = self.described.machine.devices
         has = tuple(f"{kind} {domain}" for kind, device in devices.items() if domain < device.count)
-        return Instance(self, name, domain, self._series_of(domain, self._parts), has)
-
-    def _series_of(self, partition: int, parts: int) -> tuple[str, ...]:
-        """Names of what the programs of a partition measure: whole requests before anything else."""
-        whole, single = set(), set()
-        for entry in self.described.loads:
-            if entry.place == "outside" or (parts > 1 and entry.partition not in (None, partition)):
-                continue
-            for op in operations(entry.program):
-                if isinstance(op, Gather):
-                    whole.add(op.name)
-                elif isinstance(op, Measure):
-                    single.add(op.name)
-        return tuple(name for kind in (whole, single - whole) for name in self.series if name in kind)
+        return Instance(self, name, domain, series_of(self.described, domain, self.series), has)
 
     def __repr__(self) -> str:
         held = ", ".join(f"{i.name} {len(i.cores)}" for i in self.instances.values())

@@ -139,7 +139,8 @@ class Ledger:
         mine = np.flatnonzero(self._block_owner == self._names.index(owner))
         if not len(mine):
             return ()
-        return tuple(range(int(run[0]), int(run[-1]) + 1) for run in np.split(mine, np.flatnonzero(np.diff(mine) > 1) + 1))
+        runs = np.split(mine, np.flatnonzero(np.diff(mine) > 1) + 1)
+        return tuple(range(int(run[0]), int(run[-1]) + 1) for run in runs)
 
     # --- changes ----------------------------------------------------------------------------------------------
 
@@ -294,7 +295,7 @@ class Ledger:
         counted = np.bincount(self._block_owner, minlength=len(self._names))
         for number, owner in enumerate(self._names):
             if counted[number] != self.blocks_of(owner):
-                raise OwnershipViolation(f"{owner} has {counted[number]} blocks, and an account of {self.blocks_of(owner)}")
+                raise OwnershipViolation(f"{owner} has {counted[number]} blocks, not {self.blocks_of(owner)}")
         for borrower in {loan.borrower for loan in self.loans.values()}:
             cores, blocks = self.borrowed(borrower)
             if not cores <= set(self.cores_of(borrower)) or blocks > self.blocks_of(borrower):

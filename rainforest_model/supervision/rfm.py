@@ -130,8 +130,8 @@ class Rfm:
         return pd.DataFrame(
             [
                 (
-                    i.name, i.state.value, i.priority, len(i.cores), i.cores, i.communication_core, i.memory_gb, i.devices,
-                    i.domain,
+                    i.name, i.state.value, i.priority, len(i.cores), i.cores, i.communication_core, i.memory_gb,
+                    i.devices, i.domain,
                 )
                 for i in self._machine.instances.values()
             ],
@@ -207,8 +207,8 @@ class Rfm:
             raise InputError("a number is needed", key="memory_gb", value=memory_gb) from None
         have = self._machine.ledger.block_count
         if not math.isfinite(blocks) or not 1 <= blocks <= have:
-            most = f"{have / _BLOCKS_PER_GB:g}"
-            raise InputError(f"must lie above 0 and up to {most}, which the machine has", key="memory_gb", value=memory_gb)
+            reason = f"must lie above 0 and up to {have / _BLOCKS_PER_GB:g}, which the machine has"
+            raise InputError(reason, key="memory_gb", value=memory_gb)
         if blocks != round(blocks):
             raise InputError(f"memory comes in blocks of {BLOCK_BYTES // 2**20} MB", key="memory_gb", value=memory_gb)
         return round(blocks)

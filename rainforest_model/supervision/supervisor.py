@@ -19,15 +19,15 @@ from ..agents.streams import Stream
 from ..descriptions.lifecycle import TimedStep, sample_ns
 from ..units import TICKS_PER_NS
 from .choice import choose_cores
-from .ficm import Ficm
+from .ficm import MessageChannels
 from .guard import (
     SUPERVISOR,
     ConfigureIommu,
-    Guard,
     Halt,
     PageTableUpdate,
     PrivilegedOperation,
     ResourceDescription,
+    SecurityGuard,
     StartupIpi,
 )
 from .instance import Instance, Phase
@@ -67,12 +67,16 @@ class Supervisor(mesa.Agent):
         Everything ever asked, in order.
     mac_list : dict of str to str
         Addresses of the living instances, which RFloop needs.
+
+    Its own steps are those of a process, such as a tool stack that builds a guest for seconds: it and the threads on
+    its core take turns of half a scheduling period each.  Steps of an instance are those of a kernel that brings
+    hardware up or down: they keep the core.
     """
 
     def __init__(
-        self, model: ElasticMachine, port: Port, agenda: Agenda, ledger: Ledger, ficm: Ficm,
-        instances: dict[str, Instance], lifecycle: Callable[[], Steps], guard: Guard | None,
-        sockets: Sequence[int], seed: str,
+        self, model: ElasticMachine, port: Port, agenda: Agenda, ledger: Ledger, ficm: MessageChannels,
+        instances: dict[str, Instance], lifecycle: Callable[[], Steps], guard: SecurityGuard | None,
+        sockets: Sequence[int], seed: str, turn: int,
     ):
         super().__init__(model)
         self.up = True
@@ -80,7 +84,7 @@ class Supervisor(mesa.Agent):
         self.mac_list: dict[str, str] = {}
         self._port, self._agenda, self._ledger, self._ficm = port, agenda, ledger, ficm
         self._instances, self._lifecycle, self._guard = instances, lifecycle, guard
-        self._sockets, self._seed = sockets, seed
+        self._sockets, self._seed, self._turn = sockets, seed, turn
         self._streams: dict[str, Stream] = {}
         self._queue: deque[tuple[Operation, Process]] = deque()
         self._working = False
@@ -303,7 +307,6 @@ class Supervisor(mesa.Agent):
             self._seat()
         yield from self._command(giver, "cpu_offline", core.to_bytes(4, "little"))
         yield from self._steps("cpu_offline", giver, core, cores=1)
-        self._must_live(giver)
         self._privileged(giver.name, Halt(core))
         released = yield from self._until(lambda: giver.alive and self._port.release(core), lambda: not giver.alive)
         self._must_live(giver)
@@ -320,7 +323,6 @@ class Supervisor(mesa.Agent):
         self._describe(taker.name, coming=(core,))
         self._privileged(taker.name, StartupIpi(core))
         yield from self._steps("cpu_online", taker, core, cores=1)
-        self._must_live(taker)
         self._port.adopt(core, taker.domain)
         self._book(lambda: self._ledger.put(taker.name, [core]))
         self._describe(taker.name)
@@ -330,7 +332,6 @@ class Supervisor(mesa.Agent):
         """Bring memory of an instance into transit."""
         yield from self._command(giver, "memory_offline", blocks.to_bytes(8, "little"))
         yield from self._steps("memory_offline", giver, giver.communication_core, blocks=blocks)
-        self._must_live(giver)
         self._book(lambda: self._ledger.take(giver.name, blocks=blocks))
         self._describe(giver.name)
         self._describe(SUPERVISOR)
@@ -342,7 +343,6 @@ class Supervisor(mesa.Agent):
         coming = self._ledger.extents(TRANSIT)
         self._describe(taker.name, coming_memory=coming)
         yield from self._steps("memory_online", taker, taker.communication_core, blocks=blocks)
-        self._must_live(taker)
         for extent in coming:
             for block in extent:
                 self._privileged(taker.name, PageTableUpdate(block))
@@ -357,14 +357,27 @@ class Supervisor(mesa.Agent):
         for step in self._lifecycle().steps(operation, cores=cores, pages=blocks * PAGES_PER_BLOCK):
             # Before an instance has a communication core, its first core is what it has.
             own = core if instance.communication_core is None else instance.communication_core
-            where = {"supervisor": self.core, "instance": own, "core": core, "nobody": None}[step.actor]
+            where = {"instance": own, "core": core}.get(step.actor)
             ticks = round(sample_ns(step, self._stream(f"{operation}/{step.name}").word()) * TICKS_PER_NS)
-            if where is not None and ticks:
-                self._port.occupy(where, ticks)
-            yield ticks
+            if step.actor == "supervisor":
+                yield from self._share_core(ticks)
+            else:
+                if where is not None and ticks:
+                    self._port.occupy(where, ticks)
+                yield ticks
+                yield from self._while_down()
+            if operation != "destroy":
+                self._must_live(instance)
+
+    def _share_core(self, ticks: int) -> Process:
+        """Work for so long as a process, which takes turns with the threads on its core; kernel work does not."""
+        while ticks > 0:
+            turn = min(ticks, self._turn) if self._turn else ticks
+            self._port.occupy(self.core, turn)
+            passes = min(ticks, 2 * turn)
+            yield passes
             yield from self._while_down()
-            if instance.state is Phase.FAILED and operation != "destroy":
-                raise Refusal(f"{instance.name} has failed")
+            ticks -= passes
 
     def _command(self, instance: Instance, command: str, payload: bytes = b"") -> Process:
         """Send a command, and wait until it is handled and the instance has answered."""
@@ -521,7 +534,8 @@ class Supervisor(mesa.Agent):
             self._guard.write(SUPERVISOR, name, None if gone else described)
 
     def __repr__(self) -> str:
-        return f"<Supervisor: {'up' if self.up else 'down'}, {len(self.operations)} operations, {len(self.pending)} pending>"
+        how = "up" if self.up else "down"
+        return f"<Supervisor: {how}, {len(self.operations)} operations, {len(self.pending)} pending>"
 
 
 class _resizing:

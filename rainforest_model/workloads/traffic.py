@@ -21,10 +21,10 @@ from typing import Literal
 
 import numpy as np
 from pydantic import Field, model_validator
-from scipy import signal, stats
 
 from .. import draws
 from ..descriptions.arrivals import Arrivals, Spread, read_arrivals, whole_counts, write_counts
+from ..descriptions.fitted import with_fitted
 from ..descriptions.parameter import Description, Name, Plain, Time, misfit
 from ..descriptions.program import Program, arrive, program, scatter
 from ..descriptions.read import read_toml, validated
@@ -117,6 +117,8 @@ class Traffic(Description):
         >>> int(description().counts().sum())
         482400
         """
+        from scipy import stats  # here: slow to import, and only needed to make a trace
+
         rate = _scaled(self.expected() * np.exp(self._slow()), self.requests.plain())
         users = stats.poisson.ppf(self._units("users"), rate / self.burst.plain())
         more = self._more(users) if self.burst.plain() > 1 else 0
@@ -124,6 +126,8 @@ class Traffic(Description):
 
     def _slow(self) -> np.ndarray:
         """A Gaussian FARIMA(0, d, 0) series, of the standard deviation that gives the rate its variation."""
+        from scipy import signal  # here: as in `counts`
+
         count, d = self.intervals, self.hurst.plain() - 0.5
         steps = np.arange(1, count)
         weights = np.cumprod(np.concatenate([[1.0], (steps - 1 + d) / steps]))
@@ -134,6 +138,8 @@ class Traffic(Description):
 
     def _more(self, users: np.ndarray) -> np.ndarray:
         """Requests beyond each user's first: a sum of geometric numbers is negative binomial."""
+        from scipy import stats  # here: as in `counts`
+
         drawn = stats.nbinom.ppf(self._units("requests"), np.maximum(users, 1), 1 / self.burst.plain())
         return np.where(users > 0, drawn, 0)
 
@@ -153,14 +159,14 @@ def _scaled(values: np.ndarray, total: float) -> np.ndarray:
 
 @cache
 def description() -> Traffic:
-    """The shipped description.
+    """The shipped description, with its fitted value if there is one.
 
     Examples
     --------
     >>> description()
     <Traffic search_traffic: 482400 in 37.5 min>
     """
-    return traffic(data_path(_FILE))
+    return validated(Traffic, with_fitted(read_toml(data_path(_FILE)), _FILE), data_path(_FILE))
 
 
 def traffic(path: Path | str) -> Traffic:
