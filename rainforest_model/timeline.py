@@ -7,12 +7,14 @@ notebook and draws as it goes.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from . import plots
+from .supervision.operation import seconds
 from .supervision.policy import PolicyError
 
 if TYPE_CHECKING:
@@ -109,7 +111,19 @@ def animation(timeline: pd.DataFrame, until_s: float, marks_ms: Sequence[float] 
             drawn, lambda now_s: _draw(axes[:, 0], timeline, until_s, marks_ms, now_s), frames=moments.tolist(),
             init_func=lambda: None,
         )
-        return moving.to_jshtml(fps=FRAMES_A_SECOND, embed_frames=True, default_mode="once")
+        return _on_its_own(moving.to_jshtml(fps=FRAMES_A_SECOND, embed_frames=True, default_mode="once"))
+
+
+_SIGNS = {
+    "minus": "−", "fast-backward": "⏮", "step-backward": "⏪", "play fa-flip-horizontal": "◀", "pause": "⏸", "play": "▶",
+    "step-forward": "⏩", "fast-forward": "⏭", "plus": "+",
+}
+
+
+def _on_its_own(page: str) -> str:
+    """matplotlib's page without the font that it loads from elsewhere for its buttons: with plain signs on them."""
+    page = re.sub(r"<link[^>]*>", "", page)
+    return re.sub(r'<i class="fa fa-([^"]*)"></i>', lambda icon: _SIGNS[icon[1]], page)
 
 
 def player(machine: ElasticMachine, until_s: float, marks_ms: Sequence[float] = (), between_ms: int = 400):
@@ -134,7 +148,7 @@ def player(machine: ElasticMachine, until_s: float, marks_ms: Sequence[float] = 
     """
     from ipywidgets import HTML, HBox, Image, IntSlider, Play, VBox, jslink
 
-    windows = max(1, math.floor(until_s / (machine.interval_ticks / 1e11)))
+    windows = max(1, math.floor(until_s / seconds(machine.interval_ticks)))
     play = Play(min=0, max=windows, interval=between_ms)
     slider = IntSlider(0, 0, windows, description="window")
     picture, words = Image(format="png", width=700), HTML()
