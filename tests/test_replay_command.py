@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import io
+import os
+import signal
+import subprocess
+import sys
 import threading
+import time
 from functools import partial
 from pathlib import Path
 
@@ -273,3 +278,27 @@ def test_progress_of_replays_reaches_the_end(tmp_path):
         assert seen[-1] == (40, 40)
         assert seen == sorted(seen)
         seen.clear()
+
+
+# --- Ctrl-C -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals differ")
+def test_ctrl_c_ends_replays_under_way(here):
+    command = [sys.executable, "-m", "rainforest_model", "replay", "--fresh", "--jobs", "2"]
+    listen = partial(signal.signal, signal.SIGINT, signal.default_int_handler)  # a shell may have switched it off
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=listen,
+        env={**os.environ, "PYTHONPATH": str(Path(door.__file__).parents[1])},
+    )
+    try:
+        time.sleep(5)  # six replays take ten times as long
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
+        process.wait()
+    assert process.returncode == 130
+    assert err.splitlines()[-1] == "rainforest: interrupted; finished results are kept"
+    assert "Traceback" not in err
+    assert "rainforest" not in out  # the last of the six has not even begun
