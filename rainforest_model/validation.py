@@ -31,6 +31,7 @@ from .outcome import Outcome, StopReason
 from .reference import bare_system, closed_lock, open_queue
 from .simulation import SimulationError
 from .stats import mean_interval
+from .twins import compare_twins, compare_under_supervision
 from .units import TICKS_PER_NS, to_us
 from .workloads import partners, with_parameters, workloads
 
@@ -540,43 +541,6 @@ def _together(wrong: list[str], note: str) -> Finding:
 # --- the twin ------------------------------------------------------------------------------------------------
 
 
-class Comparison(NamedTuple):
-    """How many events the engine and its twin had in common, and what then differed ("" if nothing)."""
-
-    events: int
-    difference: str
-
-
-def compare_twins(tables: tb.Tables, events: int, until: int = 10**13) -> Comparison:
-    """Run both engines for about so many events, and compare traces, histograms, moments and busy times.
-
-    Examples
-    --------
-    >>> compare_twins(lower(closed_lock(3)), events=500).difference
-    ''
-    """
-    from .agents.model import MachineModel
-
-    probe = CompiledEngine(tables, trace=events)
-    if probe.run(until) is StopReason.TRACE_FULL:
-        until = probe.now - 1  # every earlier tick is complete
-    engine, twin = CompiledEngine(tables, trace=events), MachineModel(tables, trace=True)
-    reasons = engine.run(until), twin.run(until)
-    ours, theirs = engine.trace(), twin.trace()
-    shorter = min(len(ours), len(theirs))
-    apart = np.flatnonzero((ours[:shorter] != theirs[:shorter]).any(axis=1))
-    if len(apart) or len(ours) != len(theirs):
-        first = int(apart[0]) if len(apart) else shorter
-        return Comparison(first, f"the traces part at event {first}")
-    if reasons[0] is not reasons[1] or engine.culprit() != twin.culprit():
-        return Comparison(shorter, f"one stops as {reasons[0].name}, the other as {reasons[1].name}")
-    a, b = engine.outcome(), twin.outcome()
-    for what in ("counts", "moments", "busy", "now", "events"):
-        if not np.array_equal(getattr(a, what), getattr(b, what)):
-            return Comparison(shorter, f"{what} differ")
-    return Comparison(shorter, "")
-
-
 # What the textbook programs need beside themselves.
 _TEXTBOOK = {"lock": Structure(kind="queue_lock", scope="machine", source="Boyd-Wickizer et al., OLS 2012")}
 
@@ -612,10 +576,24 @@ def _random_twins(effort: Effort) -> Finding:
     return _together(wrong, f"the same {events:,} events in {effort.lots} scenarios drawn by lot")
 
 
+def _supervised_twins(effort: Effort) -> Finding:
+    from .random_scenarios import Lot
+
+    wrong, events = [], 0
+    for seed in range(SEED, SEED + effort.lots):
+        lot = Lot(seed)
+        common, difference = compare_under_supervision(lower(lot.scenario(), seed), lot, events=2000)
+        events += common
+        if difference:
+            wrong.append(f"Lot({seed}): {difference}")
+    return _together(wrong, f"the same {events:,} events while cores and programs come and go")
+
+
 def _twins() -> Iterator[Check]:
     for workload in workloads():
         yield Check(f"twin: {workload}", "twin", partial(_twin, workload))
     yield Check("twin: random programs", "twin", _random_twins)
+    yield Check("twin: random supervision", "twin", _supervised_twins)
 
 
 # --- all together --------------------------------------------------------------------------------------------

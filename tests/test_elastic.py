@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from test_twins import assert_same_trace
 
 from rainforest_model import tables as tb
 from rainforest_model.agents import MachineModel
@@ -18,71 +17,41 @@ from rainforest_model.errors import InputError
 from rainforest_model.lowering import lower
 from rainforest_model.outcome import StopReason
 from rainforest_model.random_scenarios import Lot
+from rainforest_model.twins import LONGEST_STEP, attempt, compare_under_supervision
 
 MS = 10**8
 EVENTS = 3000
 
 
-def attempt(engine, name: str, arguments: tuple):
-    """What an intervention answers, or why it is refused."""
-    try:
-        return getattr(engine, name)(*arguments)
-    except ValueError as error:
-        return str(error)
-
-
-def intervene(seed: int, steps: int = 40) -> list:
-    """Run both engines under the same interventions and compare all that can be compared; what was answered."""
-    lot = Lot(seed)
-    tables = lower(lot.scenario(), seed)
-    engine = CompiledEngine(tables, trace=EVENTS)
-    twin = MachineModel(tables, trace=True, checked=True)
-    answers, until = [], 0
-    for _ in range(steps):
-        until += lot.rng.randrange(1, 5 * 10**6)
-        reason = engine.run(until)
-        if reason is StopReason.TRACE_FULL:
-            break
-        assert twin.run(until) is reason
-        if reason not in (StopReason.REACHED, StopReason.DEADLOCK):
-            break
-        name, arguments = lot.intervention(len(tables.domains), tables.cores)
-        answers.append((name, attempt(engine, name, arguments)))
-        assert answers[-1] == (name, attempt(twin, name, arguments)), (seed, name, arguments)
-        twin.check()
-        owners = [engine.owner(core) for core in range(tables.cores)]
-        assert owners == [twin.owner(core) for core in range(tables.cores)]
-        for domain in range(len(tables.domains)):
-            assert engine.cores_of(domain) == twin.cores_of(domain)
-            assert sorted(engine.cores_of(domain)) == [c for c, d in enumerate(owners) if d == domain]
-        assert engine.requests() == twin.requests()
-        assert engine.requests().under_way >= 0
-    common = min(len(engine.trace()), len(twin.trace()))
-    assert_same_trace(engine.trace()[:common], twin.trace()[:common], tables)
-    if reason is StopReason.REACHED:
-        np.testing.assert_array_equal(engine.outcome().counts, twin.outcome().counts)
-        np.testing.assert_array_equal(engine.outcome().busy, twin.outcome().busy)
-        assert engine.events == twin.events_processed
-    return answers
-
-
 @pytest.mark.parametrize("first", range(0, 300, 25))
 def test_both_engines_agree_whatever_a_supervisor_does(first):
     for seed in range(first, first + 25):
-        try:
-            intervene(seed)
-        except BaseException as error:
-            error.add_note(f"the scenario is Lot({seed})")
-            raise
+        lot = Lot(seed)
+        assert not compare_under_supervision(lower(lot.scenario(), seed), lot, EVENTS).difference, f"Lot({seed})"
 
 
 def test_the_lot_draws_every_answer():
-    answers = [answer for seed in range(60) for answer in intervene(seed)]
-    for name in ("release", "end_threads"):
-        assert {True, False} <= {answer for what, answer in answers if what == name}
-    refusals = {answer for _, answer in answers if isinstance(answer, str)}
+    answers = set()
+    for seed in range(60):
+        lot = Lot(seed)
+        tables = lower(lot.scenario(), seed)
+        engine = CompiledEngine(tables)
+        for _ in range(40):
+            engine.run(engine.now + lot.rng.randrange(1, LONGEST_STEP))
+            what, arguments = lot.intervention(len(tables.domains), tables.cores)
+            answers.add((what, attempt(engine, what, arguments)))
+    for what in ("release", "end_threads"):
+        assert {(what, True), (what, False)} <= answers
+    refusals = [answer for _, answer in answers if isinstance(answer, str)]
     for part in ("belongs to nobody", "is the last of domain", "belongs to domain", "has no core"):
         assert any(part in refusal for refusal in refusals), part
+
+
+def test_a_difference_under_supervision_is_told(monkeypatch):
+    monkeypatch.setattr(MachineModel, "occupy", lambda model, core, ticks: None)
+    lots = [Lot(seed) for seed in range(12)]
+    found = [compare_under_supervision(lower(lot.scenario(), 1), lot, EVENTS).difference for lot in lots]
+    assert any(found)
 
 
 # --- a small service on a divided machine, in both engines -------------------------------------------------------

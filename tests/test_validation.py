@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from rainforest_model import cli, theory, validation
+from rainforest_model import cli, theory, twins, validation
 from rainforest_model.descriptions import load
 from rainforest_model.engine.door import CompiledEngine
 from rainforest_model.lowering import lower
@@ -145,8 +145,8 @@ class TestTwins:
                 trace[100:, 0] += 1
                 return trace
 
-        monkeypatch.setattr(validation, "CompiledEngine", Late)
-        comparison = validation.compare_twins(lower(closed_lock(3)), events=300)
+        monkeypatch.setattr(twins, "CompiledEngine", Late)
+        comparison = twins.compare_twins(lower(closed_lock(3)), events=300)
         assert comparison == (100, "the traces part at event 100")
         result = named("twin: mmap").result(SMALL)
         assert not result.passed
@@ -159,8 +159,8 @@ class TestTwins:
                 outcome.counts[:] = 0
                 return outcome
 
-        monkeypatch.setattr(validation, "CompiledEngine", Forgetful)
-        assert validation.compare_twins(lower(closed_lock(3)), events=300).difference == "counts differ"
+        monkeypatch.setattr(twins, "CompiledEngine", Forgetful)
+        assert twins.compare_twins(lower(closed_lock(3)), events=300).difference == "counts differ"
 
 
 # --- running and telling ----------------------------------------------------------------------------------------

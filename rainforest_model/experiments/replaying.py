@@ -173,12 +173,12 @@ def replays(options: Options, systems: Iterable[str] = SYSTEMS) -> dict[tuple[st
     return found
 
 
-FIT_REPLICATIONS = 1
+FIT_REPLICATIONS = 2
 """Of three systems that hardly differ, and of half a million requests each."""
 
 
-def fitted_claims(values: Mapping[str, float], options: Options) -> dict[str, float]:
-    """The model's value of each claim that the replay is fitted to, with other values of its fitted parameters.
+def fitted_batch(values: Mapping[str, float], options: Options) -> dict[str, float]:
+    """The model's time of a batch on each system without partitions, with other values of the fitted parameters.
 
     Parameters
     ----------
@@ -187,21 +187,27 @@ def fitted_claims(values: Mapping[str, float], options: Options) -> dict[str, fl
     options : Options
         Seed and jobs.
     """
+    return _fitted(values, options, "T5a", "batch_s", 1)
+
+
+def fitted_traffic(values: Mapping[str, float], options: Options) -> dict[str, float]:
+    """The model's tail on each system without partitions, with other values of the fitted parameters."""
+    return _fitted(values, options, "T5b", "p99_ms", FIT_REPLICATIONS)
+
+
+def _fitted(values: Mapping[str, float], options: Options, claim: str, statistic: str, count: int) -> dict[str, float]:
     load_of = traffic.described(**of_file(values, "workloads/search_traffic.toml"))
     arrivals = Arrivals(load_of.id, at_random()(load_of.edges_s, load_of.counts()))
     batch = Batch(shipped_batch().threads, described=described(**of_file(values, "workloads/batch.toml")))
-    points = [(id, i) for id in LINUX for i in range(FIT_REPLICATIONS)]
+    points = [(id, i) for id in LINUX for i in range(count)]
 
-    def one(point: tuple[str, int]) -> dict[str, float]:
+    def one(point: tuple[str, int]) -> float:
         id, i = point
-        return replay(replay_on(id, arrivals, batch), batch, None, options, i).summary
+        return replay(replay_on(id, arrivals, batch), batch, None, options, i).summary[statistic]
 
     with ThreadPoolExecutor(options.jobs) as pool:
         found = dict(zip(points, pool.map(one, points), strict=True))
-    return {
-        f"{claim}.{id}": float(np.mean([found[id, i][statistic] for i in range(FIT_REPLICATIONS)]))
-        for claim, statistic in (("T5a", "batch_s"), ("T5b", "p99_ms")) for id in LINUX
-    }
+    return {f"{claim}.{id}": float(np.mean([found[id, i] for i in range(count)])) for id in LINUX}
 
 
 def timelines(found: Mapping[tuple[str, int], Replay]) -> pd.DataFrame:
