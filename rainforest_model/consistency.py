@@ -1,7 +1,7 @@
 """Where printed numbers of section 6.3.2 cannot all be true together: arithmetic on claims, without a simulation.
 
-A batch is 13 programs, run again and again.  If a system needs T seconds for a batch (Table 5) and the replay lasts W, the
-batches that end within it are the whole part of W / T, and the rest of it is the position x in the next one, as a
+A batch is 13 programs, run again and again.  If a system needs T seconds for a batch (Table 5) and the replay lasts W,
+the batches that end within it are the whole part of W / T, and the rest of it is the position x in the next one, as a
 share of its time.  Of that one k programs are over, with c(k) the share of a batch's time that its first k take:
 
     finished = 13 * floor(W / T) + k,    c(k) <= x < c(k + 1)
@@ -127,7 +127,8 @@ def throughputs() -> pd.DataFrame:
     printed = [paper.claim(f"T5c.{system}").value for system in SYSTEMS]
     return pd.DataFrame({
         "system": SYSTEMS, "printed": printed, "offered": offered,
-        "above_percent": [100 * (each / offered - 1) for each in printed], "wall_s": [requests / each for each in printed],
+        "above_percent": [100 * (each / offered - 1) for each in printed],
+        "wall_s": [requests / each for each in printed],
     })
 
 

@@ -12,8 +12,9 @@ from rainforest_model.supervision import guard_cost
 from rainforest_model.supervision.guard_cost import ENDS, PATHS
 
 PAGES = 200
-UPDATE = pg.program("update", pg.measure("updates", pg.compute(pg.constant("10 us")), pg.compute("pte_update", times=PAGES)))
-COMPUTE = pg.program("compute", pg.measure("piece", pg.compute(pg.constant("10 us"))))
+TEN_US = pg.compute(pg.constant("10 us"))
+UPDATE = pg.program("update", pg.measure("updates", TEN_US, pg.compute("pte_update", times=PAGES)))
+COMPUTE = pg.program("compute", pg.measure("piece", TEN_US))
 
 
 def alone(program) -> Scenario:

@@ -1,7 +1,7 @@
 """What Security Guard would cost a program that runs on and on: a prediction, as the paper gives no figure.
 
-The guard's time for an operation (`rainforest_model.descriptions.guard`) is added to the kernel paths that perform it: to
-each page-table entry that is written, and to each context switch, which may load CR3.  So a context switch pays even
+The guard's time for an operation (`rainforest_model.descriptions.guard`) is added to the kernel paths that perform it:
+to each page-table entry that is written, and to each context switch, which may load CR3.  So a context switch pays even
 between threads of one address space, where no kernel loads CR3; that is an upper bound.  A halt comes when a core has
 nothing to do, and start-up IPIs and entries of the IOMMU when an instance is resized: they lie on no path of a request.
 
