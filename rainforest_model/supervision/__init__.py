@@ -29,6 +29,7 @@ from .machine import ElasticMachine, Window
 from .operation import Operation
 from .ownership import FREE, TRANSIT, Account, Ledger, Loan, OwnershipViolation
 from .policy import HysteresisPolicy, Observation, Policy, PolicyError, PredictivePolicy, ThresholdPolicy
+from .policy_file import read_policy
 from .port import Port
 from .rfcom import Connection, Packet, RfCom, Zone
 from .rfm import Rfm
@@ -40,5 +41,5 @@ __all__ = [
     "MessageChannels", "Observation", "Operation", "OwnershipViolation", "Packet", "PageTableUpdate", "Permitted",
     "Phase", "Policy", "PolicyError", "Port", "PredictivePolicy", "PrivilegedOperation", "Refused",
     "ResourceDescription", "RfCom", "Rfm", "SecurityGuard", "StartupIpi", "Supervisor", "ThresholdPolicy", "Window",
-    "WriteDescription", "Zone",
+    "WriteDescription", "Zone", "read_policy",
 ]
