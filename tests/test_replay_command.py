@@ -50,9 +50,14 @@ def command(*arguments: str):
     return CliRunner().invoke(door.cli, ["replay", *arguments], prog_name="rainforest")
 
 
+def complaints(result) -> list[str]:
+    """Lines on standard error, without those that a slow machine tells of its progress."""
+    return [line for line in result.stderr.splitlines() if not line.startswith("replay: ")]
+
+
 def refused(result, *words: str) -> None:
     assert (result.exit_code, result.stdout) == (2, "")
-    (line,) = result.stderr.splitlines()
+    (line,) = complaints(result)
     assert line.startswith("rainforest: ")
     assert not [word for word in words if word not in line]
 
@@ -68,7 +73,7 @@ def rows(result) -> dict[str, list[str]]:
 
 def test_a_table_and_the_timelines(here):
     result = command("rainforest", "linux-2.6.32", "--trace", "trace.csv", "--csv", "out.csv")
-    assert (result.exit_code, result.stderr) == (0, "")
+    assert (result.exit_code, complaints(result)) == (0, [])
     told = rows(result)
     assert list(told) == ["rainforest", "linux-2.6.32"]
     timeline = pd.read_csv("out.csv")
@@ -87,7 +92,7 @@ def test_a_table_and_the_timelines(here):
 
 def test_a_policy_of_ones_own_decides(here):
     result = command("rainforest", "--trace", "trace.csv", "--policy", "never.py", "--until", "20")
-    assert (result.exit_code, result.stderr) == (0, "")
+    assert (result.exit_code, complaints(result)) == (0, [])
     assert rows(result)["rainforest"][-3:] == ["6", "..", "6"]
 
 
@@ -99,7 +104,7 @@ def test_a_policy_that_raises_stops_its_own_run_only(here):
     assert "stopped" not in told["linux-2.6.32"]
     assert 'raises.py", line 4, in decide' in result.stderr
     assert "ZeroDivisionError" in result.stderr
-    assert result.stderr.splitlines()[-1].startswith("rainforest: raises.py: stopped on 1 of 2 systems")
+    assert complaints(result)[-1].startswith("rainforest: raises.py: stopped on 1 of 2 systems")
     timeline = pd.read_csv("out.csv")
     assert timeline[timeline.system == "rainforest"].time_s.max() == 20
     assert timeline[timeline.system == "linux-2.6.32"].time_s.max() == 30
@@ -117,7 +122,7 @@ def test_what_is_finished_is_shown_and_kept_when_interrupted(here, monkeypatch):
     arguments = ["rainforest", "xen", "--trace", "trace.csv", "--csv", "out.csv", "--jobs", "1"]
     result = command(*arguments)
     assert result.exit_code == 130
-    assert result.stderr.splitlines() == ["rainforest: interrupted; finished results are kept"]
+    assert complaints(result) == ["rainforest: interrupted; finished results are kept"]
     assert list(rows(result)) == ["rainforest"]
     assert set(pd.read_csv("out.csv").system) == {"rainforest"}
 
@@ -164,7 +169,7 @@ def test_who_leaves_the_loop_does_not_wait_for_whole_replays(monkeypatch):
 def test_without_an_answer_there_is_no_tail(here):
     (here / "late.csv").write_text("time_s\n19.5\n")
     result = command("rainforest", "--trace", "late.csv", "--until", "10")
-    assert (result.exit_code, result.stderr) == (0, "")
+    assert (result.exit_code, complaints(result)) == (0, [])
     assert rows(result)["rainforest"][:2] == ["nan", "0.0"]
 
 
