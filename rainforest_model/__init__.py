@@ -24,6 +24,7 @@ _HOMES = {
     "Structure": "descriptions.structure",
     "System": "descriptions.system",
     "Program": "descriptions.program",
+    "channel": "descriptions.load",
     "lifecycle": "descriptions.load",
     "machine": "descriptions.load",
     "machines": "descriptions.load",

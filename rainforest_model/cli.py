@@ -187,6 +187,64 @@ def simulate(file, changes, as_json, engine, seed, replications, jobs) -> None:
 
 
 @cli.command()
+@click.argument("systems", metavar="[SYSTEM]...", nargs=-1)
+@click.option("--trace", type=click.Path(), help="CSV file of arrivals (default: the shipped trace of Search).")
+@click.option("--policy", type=click.Path(), help="Python file with a subclass of Policy (default: the paper's).")
+@click.option("--until", type=float, help="Simulated seconds (default: all of the trace).")
+@click.option("--csv", type=click.Path(), help="Write the timelines of all systems to this file.")
+@click.option("--engine", type=ENGINE, default="compiled", show_default=True)
+@click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Seed of all random streams.")
+@click.option("--jobs", type=click.IntRange(min=1), help="Replays at a time (default: all cores).")
+@click.option("--fresh", is_flag=True, help="Run again what is kept from an earlier command.")
+def replay(systems, trace, policy, until, csv, engine, seed, jobs, fresh) -> None:
+    """Replay a trace of requests to Search beside the batch, while a policy moves cores.
+
+    On each SYSTEM (default: the six of Table 5) all requests are the same.  Plain Linux has nothing to move cores
+    between, so the policy decides on the others.
+    """
+    from contextlib import closing
+    from pathlib import Path
+
+    from . import replays as rp
+    from .descriptions.arrivals import read_arrivals
+    from .experiments.replaying import SYSTEMS
+    from .progress import Progress
+    from .results import write_whole
+    from .run_store import RunStore
+    from .supervision import read_policy
+
+    if csv is not None and not Path(csv).parent.is_dir():
+        raise InputError("there is no such folder", key="--csv", value=csv)
+    told = {"until_s": until, "seed": seed, "engine": engine}
+    if trace is not None:
+        told["arrivals"] = read_arrivals(trace)
+    if policy is not None:
+        told |= {"policy": read_policy(policy), "policy_text": Path(policy).read_text(encoding="utf-8")}
+    asked, names = rp.Asked(**told), list(dict.fromkeys(systems or SYSTEMS))
+    _tell_compiling()
+    found, progress = {}, Progress("replay", units="simulated s")
+    store = None if fresh else RunStore("asked")
+    try:
+        with closing(rp.replays(names, asked, _jobs(jobs), progress, store)) as running:
+            for done in running:
+                found[done.system] = done
+    finally:
+        # What is finished is shown and written, whatever ends the others.
+        progress.close()
+        found = {name: found[name] for name in names if name in found}
+        if found:
+            click.echo(rp.table(found))
+        if found and csv is not None:
+            write_whole(Path(csv), rp.timelines(found).to_csv(index=False).encode())
+            click.echo(f"timelines: {csv}")
+    failed = [done for done in found.values() if done.failure]
+    for done in failed:
+        click.echo(f"\n{done.system}: {done.failure}\n{done.traceback}", err=True)
+    if failed:
+        _fail(f"{policy}: stopped on {len(failed)} of {len(found)} systems; what they did before is shown", 2)
+
+
+@cli.command()
 @click.option("--quality", type=QUALITY, default="quick", show_default=True)
 @click.option("--jobs", type=click.IntRange(min=1), help="Replications at a time (default: all cores).")
 def validate(quality, jobs) -> None:

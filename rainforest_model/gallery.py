@@ -5,6 +5,7 @@ Made from the saved results: ``python -m rainforest_model.gallery`` writes ``not
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from . import paper, reproduce, results
@@ -40,6 +41,7 @@ def markdown(quality: str = "quick", root: Path | None = None) -> str:
     modelled = ids()
     known = [item for item in paper.contents() if item.id in modelled]
     parts = [_HEAD, *(_entry(item, judged.get(item.id, []), quality, root) for item in known)]
+    parts += _others((root or output_root()) / "notebooks")
     missing = [item for item in paper.contents() if item.id not in modelled]
     if missing:
         rows = [f"| {item.id} | {item.section} | {item.title} |" for item in missing]
@@ -63,6 +65,21 @@ def _entry(item: paper.Item, verdicts: list[paper.Verdict], quality: str, root: 
     else:
         lines[-1] = lines[-1].removesuffix(".") + f": [the table]({folder}/{item.id}.md)."
     return "\n".join([*lines, "", _summary(verdicts), ""])
+
+
+def _others(folder: Path) -> list[str]:
+    """Notebooks that belong to no figure, by the folder that they lie in; nothing where there are none."""
+    paths = [path for path in sorted(folder.glob("*/*.ipynb")) if not path.parent.name.startswith(".")]
+    if not paths:
+        return []
+    rows = [f"- [{_title(path)}]({path.relative_to(folder).as_posix()})" for path in paths]
+    return ["## Beside the figures\n\nA course, and what elastic instances can do.\n\n" + "\n".join(rows) + "\n"]
+
+
+def _title(path: Path) -> str:
+    """The heading of a notebook."""
+    first = json.loads(path.read_text(encoding="utf-8"))["cells"][0]["source"]
+    return "".join(first).splitlines()[0].removeprefix("# ")
 
 
 def name(item: paper.Item) -> str:

@@ -17,16 +17,18 @@ class Progress:
         What is going on.
     stream : text file, optional
         Standard error by default.
+    units : str
+        What is counted.
     """
 
-    def __init__(self, title: str, stream=None):
-        self.title, self.stream = title, stream or sys.stderr
+    def __init__(self, title: str, stream=None, units: str = "runs"):
+        self.title, self.stream, self.units = title, stream or sys.stderr, units
         self._began = self._told = time.monotonic()
         self._bar = None
         if self.stream.isatty():
             from tqdm import tqdm
 
-            self._bar = tqdm(desc=title, total=1, unit="run", file=self.stream, leave=False, dynamic_ncols=True)
+            self._bar = tqdm(desc=title, total=1, unit=f" {units}", file=self.stream, leave=False, dynamic_ncols=True)
 
     def __call__(self, done: int, expected: int) -> None:
         if self._bar is not None:
@@ -37,7 +39,7 @@ class Progress:
         if now - self._told >= SECONDS_BETWEEN_LINES and done:
             self._told = now
             left = (now - self._began) * max(0, expected - done) / done
-            self.stream.write(f"{self.title}: {done} of about {max(expected, done)} runs, {left:.0f} s left\n")
+            self.stream.write(f"{self.title}: {done} of about {max(expected, done)} {self.units}, {left:.0f} s left\n")
             self.stream.flush()
 
     def close(self) -> None:

@@ -105,6 +105,18 @@ def test_a_notebook_runs(path, tmp_path):
     assert tree(*kept) == before, "the notebook changes committed files"
     if path in OF_EXPERIMENTS:
         check_experiment(path.stem, notebook, shown)
+    if path.stem == "live_view":
+        check_live_view(notebook, shown)
+
+
+def check_live_view(notebook, shown: list) -> None:
+    """It moves without a kernel, and its player has simulated what the slider says."""
+    (page,) = [text for output in shown if "<script" in (text := output.get("data", {}).get("text/html", ""))]
+    assert page.count("data:image/png;base64,") >= 12
+    assert "http" not in page  # nothing is loaded from elsewhere
+    widgets = notebook.metadata["widgets"]["application/vnd.jupyter.widget-state+json"]["state"].values()
+    (words,) = [widget["state"]["value"] for widget in widgets if widget["model_name"] == "HTMLModel"]
+    assert words.startswith("Up to 20 s search has ")
 
 
 def check_experiment(id: str, notebook, shown: list) -> None:
@@ -144,6 +156,24 @@ def test_the_gallery_has_everything_and_links_only_to_what_is_there():
     targets = [part.split(")")[0] for part in page.split("](")[1:]]
     assert targets
     assert not [target for target in targets if not (FOLDER / target).is_file()]
+
+
+def test_the_gallery_has_the_notebooks_beside_the_figures():
+    page = gallery.markdown()
+    for path in NOTEBOOKS:
+        if path not in OF_EXPERIMENTS:
+            heading = nbformat.read(path, as_version=4).cells[0].source.splitlines()[0]
+            assert f"- [{heading.removeprefix('# ')}]({path.relative_to(FOLDER).as_posix()})" in page
+
+
+@pytest.mark.parametrize("path", [path for path in NOTEBOOKS if path.parent.name == "elastic"], ids=name)
+def test_a_notebook_on_elastic_instances_has_parameters_and_ends_with_exercises(path):
+    notebook = nbformat.read(path, as_version=4)
+    (tagged,) = [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])]
+    values = {}
+    exec(tagged.source, values)
+    assert set(values) - {"__builtins__"} <= {"system", "seconds", "seed", "replications", "threads"}
+    assert "## Try it" in notebook.cells[-1].source
 
 
 def test_the_gallery_says_where_results_are_missing(tmp_path):

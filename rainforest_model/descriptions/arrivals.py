@@ -85,6 +85,22 @@ class Arrivals:
         """Hash of the times."""
         return hashlib.sha256(self.nanoseconds.tobytes()).hexdigest()[:16]
 
+    def before(self, time_s: float) -> Arrivals:
+        """Those before a time: a trace cut short.
+
+        Raises
+        ------
+        InputError
+            If there are none.
+
+        Examples
+        --------
+        >>> Arrivals("three", [0.5, 0.5, 2]).before(2)
+        <Arrivals three before 2 s: 2 in 0.5 s>
+        """
+        early = self.nanoseconds[self.nanoseconds < time_s * 1e9]
+        return Arrivals(f"{self.id} before {time_s:g} s", early / 1e9, self.source)
+
     def __len__(self) -> int:
         return len(self.nanoseconds)
 

@@ -150,7 +150,7 @@ def summary(machine: ElasticMachine, batch: Batch) -> dict[str, float]:
     counts = outcome.counts[series.index("search")]
     in_time = counts[: histogram.bucket_index(round(INVALID_S * 1e9 * TICKS_PER_NS)) + 1].sum()
     return {
-        "p99_ms": to_us(histogram.quantile(counts, 0.99)) / 1000,
+        "p99_ms": to_us(histogram.quantile(counts, 0.99)) / 1000 if counts.any() else float("nan"),
         "throughput": float(in_time) / machine.seconds_passed,
         "batch_s": batch.time_s(series, outcome), "finished": sum(batch.finished(series, outcome).values()),
         "progress": batch.progress(series, outcome), "answered": int(counts.sum()),

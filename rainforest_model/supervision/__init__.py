@@ -7,6 +7,7 @@ each step of an operation takes.
 """
 
 from .. import agents as agents  # first: it imports Mesa without Mesa's change of multiprocessing's start method
+from .back_end import BackEnd, BackEnds
 from .ficm import Message, MessageChannels
 from .guard import (
     KINDS,
@@ -28,14 +29,17 @@ from .machine import ElasticMachine, Window
 from .operation import Operation
 from .ownership import FREE, TRANSIT, Account, Ledger, Loan, OwnershipViolation
 from .policy import HysteresisPolicy, Observation, Policy, PolicyError, PredictivePolicy, ThresholdPolicy
+from .policy_file import read_policy
 from .port import Port
+from .rfcom import Connection, Packet, RfCom, Zone
 from .rfm import Rfm
 from .supervisor import Supervisor
 
 __all__ = [
-    "FREE", "KINDS", "SUPERVISOR", "TRANSIT", "Account", "ConfigureIommu", "ElasticMachine", "Halt",
-    "HysteresisPolicy", "Instance", "Ledger", "LoadCr3", "Loan", "Message", "MessageChannels", "Observation",
-    "Operation", "OwnershipViolation", "PageTableUpdate", "Permitted", "Phase", "Policy", "PolicyError", "Port",
-    "PredictivePolicy", "PrivilegedOperation", "Refused", "ResourceDescription", "Rfm", "SecurityGuard", "StartupIpi",
-    "Supervisor", "ThresholdPolicy", "Window", "WriteDescription",
+    "FREE", "KINDS", "SUPERVISOR", "TRANSIT", "Account", "BackEnd", "BackEnds", "ConfigureIommu", "Connection",
+    "ElasticMachine", "Halt", "HysteresisPolicy", "Instance", "Ledger", "LoadCr3", "Loan", "Message",
+    "MessageChannels", "Observation", "Operation", "OwnershipViolation", "Packet", "PageTableUpdate", "Permitted",
+    "Phase", "Policy", "PolicyError", "Port", "PredictivePolicy", "PrivilegedOperation", "Refused",
+    "ResourceDescription", "RfCom", "Rfm", "SecurityGuard", "StartupIpi", "Supervisor", "ThresholdPolicy", "Window",
+    "WriteDescription", "Zone", "read_policy",
 ]

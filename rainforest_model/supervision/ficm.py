@@ -175,6 +175,14 @@ class MessageChannels:
         box.clear()
         return messages
 
+    def consume(self, member: str, command: str) -> None:
+        """Take the oldest message of one command out of a mailbox, if it is there: its handler has dealt with it."""
+        box = self.mailboxes.get(member, deque())
+        for message in box:
+            if message.command == command:
+                box.remove(message)
+                return
+
     @property
     def under_way(self) -> int:
         """Messages sent and neither delivered nor dropped."""

@@ -295,5 +295,19 @@ class SecurityGuard:
         described = self._descriptions[user]
         return self.write(writer, user, replace(described, shared=(*described.shared, *memory)))
 
+    def unshare(self, writer: str, memory: tuple[range, ...], user: str) -> Permitted | Refused:
+        """Take back what `share` has arranged.
+
+        Raises
+        ------
+        InputError
+            If nobody of the user's name is described.
+        """
+        if user not in self._descriptions:
+            raise InputError("nobody of this name is described", key="user", value=user)
+        described = self._descriptions[user]
+        left = tuple(extent for extent in described.shared if extent not in memory)
+        return self.write(writer, user, replace(described, shared=left))
+
     def __repr__(self) -> str:
         return f"<SecurityGuard: {sum(self.checked.values())} operations checked, {len(self.refused)} refused>"

@@ -19,6 +19,7 @@ from ..lowering import lower
 from ..simulation import SimulationError, engine_class
 from ..tables import Tables
 from ..units import TICKS_PER_NS, to_us
+from .back_end import BackEnds
 from .ficm import MessageChannels
 from .guard import SUPERVISOR, SecurityGuard
 from .instance import Instance, Phase
@@ -27,6 +28,7 @@ from .ownership import BLOCK_BYTES, FREE, POOLS, Ledger, OwnershipViolation
 from .policy import Observation, Policy, PolicyError
 from .port import Port
 from .procedures import Agenda, EngineStopped, Process
+from .rfcom import RfCom
 from .rfm import Rfm
 from .series import series_of, told_apart
 from .supervisor import Steps, Supervisor
@@ -114,6 +116,8 @@ class ElasticMachine(mesa.Model):
         All that ever were, and the dormant ones.
     supervisor : Supervisor
     rfm : Rfm
+    rfcom : RfCom
+    back_ends : BackEnds
     guard : SecurityGuard or None
     datacollector : mesa.DataCollector
         Of the critical instance, once an interval.
@@ -172,6 +176,8 @@ class ElasticMachine(mesa.Model):
             tables.sockets.tolist(), key, turn=tables.domains[0].latency // 2,
         )
         self.rfm = Rfm(self)
+        self.rfcom = RfCom(self)
+        self.back_ends = BackEnds(self)
         self._rows: list[dict] = []
         self._windows: dict[str, Window] = {}
         self._last = self._seen()

@@ -67,6 +67,8 @@ class Supervisor(mesa.Agent):
         Everything ever asked, in order.
     mac_list : dict of str to str
         Addresses of the living instances, which RFloop needs.
+    watchers : list of callable
+        Told after resources have changed hands or an instance has gone.
 
     Its own steps are those of a process, such as a tool stack that builds a guest for seconds: it and the threads on
     its core take turns of half a scheduling period each.  Steps of an instance are those of a kernel that brings
@@ -82,6 +84,7 @@ class Supervisor(mesa.Agent):
         self.up = True
         self.operations: list[Operation] = []
         self.mac_list: dict[str, str] = {}
+        self.watchers: list[Callable[[], None]] = []
         self._port, self._agenda, self._ledger, self._ficm = port, agenda, ledger, ficm
         self._instances, self._lifecycle, self._guard = instances, lifecycle, guard
         self._sockets, self._seed, self._turn = sockets, seed, turn
@@ -195,6 +198,7 @@ class Supervisor(mesa.Agent):
         self._book(lambda: self._ledger.take(name, blocks=blocks))
         self._pool_what_is_left()
         self._ficm.leave(name)
+        self._tell_watchers()
         self.mac_list.pop(name, None)
         instance.begun, instance.state = False, Phase.DESTROYED
         self._seat()
@@ -465,6 +469,11 @@ class Supervisor(mesa.Agent):
     def _book(self, entry: Callable[[], None]) -> None:
         self.model.turn_accounts()
         entry()
+        self._tell_watchers()
+
+    def _tell_watchers(self) -> None:
+        for watcher in self.watchers:
+            watcher()
 
     def _pool_what_is_left(self) -> None:
         """Whatever is in transit falls to the free pool."""
