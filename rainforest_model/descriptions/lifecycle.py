@@ -126,6 +126,9 @@ class Lifecycle(Description):
         Their names, by operation.
     left_out : Operations
         Steps that the stock kernel takes besides, and this system does without.
+    turn : Parameter, optional
+        For how long a tool of the supervisor and the threads on its core take turns, where that is not the matter
+        of the kernel's own scheduler.
 
     Examples
     --------
@@ -142,6 +145,7 @@ class Lifecycle(Description):
     step: dict[Name, Step]
     operations: Operations
     left_out: Operations = Field(default=Operations(), description="what the stock kernel does besides")
+    turn: Time | None = None
 
     @model_validator(mode="before")
     @classmethod

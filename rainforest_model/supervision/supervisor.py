@@ -71,8 +71,8 @@ class Supervisor(mesa.Agent):
         Told after resources have changed hands or an instance has gone.
 
     Its own steps are those of a process, such as a tool stack that builds a guest for seconds: it and the threads on
-    its core take turns of half a scheduling period each.  Steps of an instance are those of a kernel that brings
-    hardware up or down: they keep the core.
+    its core take turns of half a scheduling period each, under a hypervisor of its time slice.  Steps of an instance
+    are those of a kernel that brings hardware up or down: they keep the core.
     """
 
     def __init__(
@@ -376,12 +376,17 @@ class Supervisor(mesa.Agent):
     def _share_core(self, ticks: int) -> Process:
         """Work for so long as a process, which takes turns with the threads on its core; kernel work does not."""
         while ticks > 0:
-            turn = min(ticks, self._turn) if self._turn else ticks
+            turn = min(ticks, self._longest_turn() or ticks)
             self._port.occupy(self.core, turn)
             passes = min(ticks, 2 * turn)
             yield passes
             yield from self._while_down()
             ticks -= passes
+
+    def _longest_turn(self) -> int:
+        """Ticks of a turn: those of the hypervisor's scheduler if the life cycle tells them, else of the kernel's."""
+        described = getattr(self._lifecycle(), "turn", None)
+        return self._turn if described is None else described.ticks()
 
     def _command(self, instance: Instance, command: str, payload: bytes = b"") -> Process:
         """Send a command, and wait until it is handled and the instance has answered."""
