@@ -113,7 +113,8 @@ def rectangle(axes, box: Box, face="white", edge="0.3", **look) -> None:
     """Draw a box; `look` as for a Matplotlib patch."""
     from matplotlib.patches import Rectangle
 
-    axes.add_patch(Rectangle(box[:2], box.width, box.height, facecolor=face, edgecolor=edge, **{"linewidth": 0.7} | look))
+    look = {"linewidth": 0.7} | look
+    axes.add_patch(Rectangle(box[:2], box.width, box.height, facecolor=face, edgecolor=edge, **look))
 
 
 @cache
@@ -182,8 +183,8 @@ def write(axes, box: Box, text: str, size: float = 7.0, align: str = "center", w
     elif align == "top":
         y, down = box.top - _PADDING / 2, "top"
     words = axes.text(
-        x, y, "\n".join(lines), size=size, weight=weight, ha=across, va=down, linespacing=LEADING, multialignment=across,
-        **{"zorder": 5} | look,
+        x, y, "\n".join(lines), size=size, weight=weight, ha=across, va=down, linespacing=LEADING,
+        multialignment=across, **{"zorder": 5} | look,
     )
     words.set_gid("fits" if fits else "overflows")
 

@@ -11,12 +11,13 @@ import pytest
 from fake_engine import FakeEngine
 from hypothesis import given
 from hypothesis import strategies as st
+from matplotlib.patches import FancyArrowPatch
 
 from rainforest_model import drawing, experiments, plots, results
 from rainforest_model.descriptions import load
 from rainforest_model.descriptions.address_space import DIRECT, KERNEL, TOP
 from rainforest_model.descriptions.architecture import architecture_of
-from rainforest_model.descriptions.parameter import Parameter
+from rainforest_model.descriptions.parameter import Description, Parameter
 from rainforest_model.descriptions.structure import SCOPES
 from rainforest_model.drawing import Box
 from rainforest_model.errors import InputError
@@ -147,12 +148,15 @@ def test_privilege_follows_the_partitioning(system, layers, verdict):
     figure = fig01.figure(found)
     assert drawing.overflowing(figure.axes[0]) == []
     assert any("all share" in told for told in words(figure)) == (system != "rainforest")
+    arrows = [patch for patch in figure.axes[0].patches if isinstance(patch, FancyArrowPatch)]
+    assert len(arrows) == (3 if system == "rainforest" else 0), "a command and two channels, or neither"
 
 
 def test_a_core_with_two_owners_is_found():
     found = saved(fig01)
     cores = found.frames["cores"]
-    assert outcome(fig01, changed(found, cores=pd.concat([cores, cores.iloc[:1].assign(owner="vips")])))["A1"] == "misses"
+    twice = pd.concat([cores, cores.iloc[:1].assign(owner="vips")])
+    assert outcome(fig01, changed(found, cores=twice))["A1"] == "misses"
     memory = found.frames["memory"].assign(end=lambda table: [hex(int(end, 16) + 4096) for end in table.end])
     assert outcome(fig01, changed(found, memory=memory))["A1"] == "misses"
 
@@ -404,6 +408,28 @@ def test_a_description_that_does_not_fit_is_told_in_one_line(tmp_path, file, old
         read(str(path))
     assert "\n" not in str(caught.value)
     assert "mine.toml" in str(caught.value)
+
+
+def parameters(value):
+    """Every parameter of a description."""
+    if isinstance(value, Parameter):
+        yield value
+    elif isinstance(value, Description):
+        for key in type(value).model_fields:
+            yield from parameters(getattr(value, key))
+    elif isinstance(value, dict):
+        for inner in value.values():
+            yield from parameters(inner)
+
+
+@pytest.mark.parametrize("description", [load.address_space(), load.parts()], ids=repr)
+def test_numbers_say_where_they_come_from_and_estimates_that_they_are(description):
+    found = list(parameters(description))
+    assert found
+    for parameter in found:
+        assert len(parameter.source) > 10
+        assert parameter.basis == ("derived" if "estimate" in parameter.source else "cited")
+        assert parameter.basis == "cited" or parameter.range[0] < parameter.value < parameter.range[1]
 
 
 def test_no_architecture_is_left_out_and_none_is_called_otherwise():

@@ -1,12 +1,12 @@
 """Figure 1: the architecture, a supervisor and subOSes side by side on one machine, drawn from a machine that lives.
 
-The claims: cores, memory and devices are divided up between OS instances (A1), and the supervisor and the subOSes run at
-one privilege level, with nothing beneath them (A2).
+The claims: cores, memory and devices are divided up between OS instances (A1), and the supervisor and the subOSes run
+at one privilege level, with nothing beneath them (A2).
 
-What we read into it: three subOSes on S-A, of a third each.  Which layers of software there are follows from the scopes of
-the described structures; who owns what is the ledger's.  The supervisor of the paper has a core of its own, or shares it
-with applications as in its section 6; here it always shares one.  Security Guard is described, but the prototype is
-without it: its boxes are dashed.
+What we read into it: three subOSes on S-A, of a third each.  Which layers of software there are follows from the
+scopes of the described structures; who owns what is the ledger's.  The supervisor of the paper has a core of its own,
+or shares it with applications as in its section 6; here it always shares one.  Security Guard is described, but the
+prototype is without it: its boxes are dashed.
 """
 
 from __future__ import annotations
@@ -47,14 +47,15 @@ def layout(live: ElasticMachine, parts: Parts) -> dict[str, pd.DataFrame]:
     Returns
     -------
     dict of str to DataFrame
-        ``layers`` (layer, title, level, per, structures: how many it holds), from the hardware upwards; ``kernels``
-        (name, role, part, level, built: the programs at kernel level and what they have); ``cores``, ``memory`` and
-        ``devices`` as in `rainforest_model.experiments.living`.
+        ``layers`` (layer, title, level, per, between, structures: how many it holds), from the hardware upwards;
+        ``kernels`` (name, role, part, level, built: the supervisor and the OS instances, and what they have);
+        ``cores``, ``memory`` and ``devices`` as in `rainforest_model.experiments.living`.
     """
     system = live.described.system
     architecture = architecture_of(system, parts)
     layers = [
-        (key, layer.title, layer.level, layer.per, len(layer.holds)) for key, layer in architecture.layers.items()
+        (key, layer.title, layer.level, layer.per, layer.between, len(layer.holds))
+        for key, layer in architecture.layers.items()
     ]
     owners = [(i.name, "subos") for i in live.instances.values() if i.cores]
     supervised = parts.id == system.partitioning.id
@@ -65,7 +66,7 @@ def layout(live: ElasticMachine, parts: Parts) -> dict[str, pd.DataFrame]:
     ]
     rows = rows or [(name, role, "applications", "user", True) for name, role in owners]
     return {
-        "layers": pd.DataFrame(layers, columns=["layer", "title", "level", "per", "structures"]),
+        "layers": pd.DataFrame(layers, columns=["layer", "title", "level", "per", "between", "structures"]),
         "kernels": pd.DataFrame(rows, columns=["name", "role", "part", "level", "built"]),
         "cores": living.cores(live), "memory": living.memory(live), "devices": living.devices(live),
     }
@@ -106,7 +107,7 @@ def figure(results: Results):
             across = mine[0].spanning(mine[-1])
             drawing.rectangle(axes, across, face=drawing.tint(plots.line(3)["color"], 0.3))
             layer = layers.loc["beneath"]
-            drawing.write(axes, across, f"{layer.title}: {layer.structures} structures that all share")
+            drawing.write(axes, across, f"{layer.title}: {_structures(layer.structures)} that all share")
         for name, box in zip(names, columns[-1], strict=True):
             _draw_hardware(axes, box, name, results)
     return sheet
@@ -125,7 +126,7 @@ def _draw_kernels(axes, boxes: list[Box], names: list[str], results: Results) ->
     layers, kernels = results.frames["layers"].set_index("layer"), results.frames["kernels"]
     kernel, notes = layers.loc["kernel"], results.notes
     own = dict(zip(names, boxes, strict=True))
-    held = f"{kernel.structures} structures"
+    held = _structures(kernel.structures)
     if kernel.per == "machine":
         across = boxes[0].spanning(boxes[-1])
         drawing.rectangle(axes, across, face=drawing.tint(plots.line(3)["color"], 0.3))
@@ -142,19 +143,22 @@ def _draw_kernels(axes, boxes: list[Box], names: list[str], results: Results) ->
         elif kernel.per == "partition":
             drawing.write(axes, said, f"{notes['kernel']}\n{held} of its own")
         elif "container" in layers.index:
-            drawing.write(axes, said, f"{layers.loc['container'].structures} structures of its own")
+            drawing.write(axes, said, f"{_structures(layers.loc['container'].structures)} of its own")
         here = kernels[(kernels.name == name) & (kernels.level == "kernel")]
         for row in here.itertuples():
             drawing.rectangle(axes, guard, linestyle="-" if row.built else (0, (3, 2)))
             drawing.write(axes, guard, row.part + ("" if row.built else " (not built)"), size=6)
-    if kernel.per == "partition":
-        ordered = list(own.values())
-        for left, right in zip(ordered, ordered[1:], strict=False):
-            y = left.middle[1]
-            commands = left is own.get(SUPERVISOR)
-            drawing.arrow(
-                axes, (left.right, y), (right.x, y), both=not commands, linestyle="-" if commands else (0, (2, 1.5)),
-            )
+    ordered = list(own)
+    for one, other in zip(ordered, ordered[1:], strict=False):
+        ends = (own[one].right, own[one].middle[1]), (own[other].x, own[one].middle[1])
+        if one == SUPERVISOR:
+            drawing.arrow(axes, *ends, both=False)
+        elif kernel["between"] == "channels":
+            drawing.arrow(axes, *ends, linestyle=(0, (2, 1.5)))
+
+
+def _structures(count: int) -> str:
+    return f"{count} structure{'' if count == 1 else 's'}"
 
 
 def _draw_hardware(axes, box: Box, name: str, results: Results) -> None:
@@ -200,10 +204,10 @@ def describe_figure(results: Results) -> str:
     told = ", ".join(f"{name} {had.get(name, 0)}" for name in names)
     lowest = frames["layers"].iloc[0]
     return (
-        f"{len(names)} OS instances ({notes['instance']}) on {notes['machine']}; cores: {told}. One kernel a {kernel.per}, "
-        f"{notes['kernel']}, holds {kernel.structures} of the described structures; the lowest layer of software is the "
-        f"{lowest.title}, one a {lowest.per}. Solid arrow: commands of the supervisor; dashed arrows: channels. Drawn from "
-        f"the descriptions and the books of a machine, seed {results.seed}."
+        f"{len(names)} OS instances ({notes['instance']}) on {notes['machine']}; cores: {told}. One kernel a "
+        f"{kernel.per}, {notes['kernel']}, holds {kernel.structures} of the described structures; the lowest layer of "
+        f"software is the {lowest.title}, one a {lowest.per}. Solid arrow: commands of the supervisor; dashed arrows: "
+        f"channels. Drawn from the descriptions and the books of a machine, seed {results.seed}."
     )
 
 

@@ -1,11 +1,11 @@
 """Figure 2: how RainForest is built, next to monolithic, virtualised, multi-server, library and distributed systems.
 
-The claims: containers share one monolithic kernel (A3); Xen's hypervisor must step in where under RainForest nobody does
-(A4); multi-server systems and exokernels keep a globally shared kernel, and subOSes share no layer at all (A5).
+The claims: containers share one monolithic kernel (A3); Xen's hypervisor must step in where under RainForest nobody
+does (A4); multi-server systems and exokernels keep a globally shared kernel, and subOSes share no layer at all (A5).
 
-What we read into it: a structure is drawn as layers of software, each with one copy for the machine, a partition, a core or
-an application.  The layers of the systems that are simulated follow from the scopes of their structures: what has one
-copy for the machine under several kernels lies beneath them.  The other systems' layers are described in
+What we read into it: a system is drawn as layers of software, each with one copy for the machine, a partition, a core
+or an application.  The layers of the systems that are simulated follow from the scopes of their structures: what has
+one copy for the machine under several kernels lies beneath them.  The other systems' layers are described in
 ``data/systems/architectures/``, one representative of each family that section 2 discusses.
 """
 
@@ -197,9 +197,10 @@ def describe_figure(results: Results) -> str:
     told = ", ".join(f"{systems.loc[id].title} {count}" for id, count in held.items())
     none = [systems.loc[id].title for id, titles in shared.items() if not titles]
     return (
-        f"Two partitions of two cores and two applications each. Described structures in layers that all share: {told}. "
-        f"No layer is shared by all on {' and '.join(none) or 'any of these'}. Layers of the simulated systems follow from "
-        f"the scopes of their structures, those of the other {len(systems) - len(held)} are described."
+        f"Two partitions of two cores and two applications each. Described structures in layers that all share: "
+        f"{told}. Without a layer that all share: {' and '.join(none) or 'none of these'}. Layers of the simulated "
+        f"systems follow from the scopes of their structures, those of the other {len(systems) - len(held)} are "
+        f"described."
     )
 
 

@@ -3,8 +3,8 @@
 The claims: a message is a cache line (I1); two threads of each subOS carry messages (I2), on one of its cores (I5); the
 supervisor is the first instance and has a core (I6); all share a few lists beside the channels (I7).
 
-What we read into it: three subOSes on S-A, of which the first has taken two cores from the second.  Which part belongs to
-whom, and what it stands upon, is described in ``data/systems/parts.toml``; cores, communication cores and lists are
+What we read into it: three subOSes on S-A, of which the first has taken two cores from the second.  Which part belongs
+to whom, and what it stands upon, is described in ``data/systems/parts.toml``; cores, communication cores and lists are
 those of the machine.  RFtun and RFfuse, where devices are not passed through, are drawn as parts but not simulated.
 """
 
@@ -95,12 +95,12 @@ def figure(results: Results):
     with plots.style():
         sheet, axes = drawing.sheet(plots.PAGE, 4.6)
         room = Box(MARGIN, 0.08, plots.PAGE - MARGIN - 0.08, 4.44)
-        heads, user, kernel, shared, hardware = room.rows([0.2, 0.3, 2.35, 0.62, 0.38], gap=0.12)
+        top, user, kernel, shared, hardware = room.rows([0.2, 0.3, 2.35, 0.62, 0.38], gap=0.12)
         columns = {
             row: dict(zip(names, row.columns([1] * len(names), gap=0.3), strict=True))
-            for row in (heads, user, kernel, hardware)
+            for row in (top, user, kernel, hardware)
         }
-        for name, box in columns[heads].items():
+        for name, box in columns[top].items():
             drawing.write(axes, box, name if name == SUPERVISOR else f"subOS {name}", size=8, weight="bold")
         for name, box in columns[user].items():
             here = parts[(parts.owner == name) & (parts.level == "user")]
@@ -111,7 +111,8 @@ def figure(results: Results):
         _draw_shared(axes, shared, frames["shared"])
         for name, box in columns[hardware].items():
             _draw_cores(axes, box, name, cores, results.notes)
-        for row, title in ((user, "user level"), (kernel, "kernel level"), (shared, "shared by all"), (hardware, "cores")):
+        heads = ((user, "user level"), (kernel, "kernel level"), (shared, "shared by all"), (hardware, "cores"))
+        for row, title in heads:
             drawing.write(axes, Box(0.05, row.y, MARGIN - 0.1, row.height), title, align="left")
         for upper, lower in ((user, kernel), (kernel, shared), (shared, hardware)):
             y = (upper.y + lower.top) / 2
@@ -208,10 +209,10 @@ def describe_figure(results: Results) -> str:
     titles = frames["parts"].drop_duplicates("part").set_index("part").title
     counted = ", ".join(f"{titles[part]} {count}" for part, count in pairs.items())
     return (
-        f"After {moved.command} ({1e3 * moved.took_s:.0f} ms). Black: communication cores ({told}), between which messages "
-        f"of {notes['message']:g} B and interrupts go. Solid arrows: channels that are always there, dashed: on demand; drawn "
-        f"between neighbours, possible between more pairs ({counted}). Drawn from the described parts and from the machine "
-        f"at that moment, seed {results.seed}."
+        f"After {moved.command}, which took {1e3 * moved.took_s:.0f} ms. Black: communication cores ({told}), between "
+        f"which messages of {notes['message']:g} B and interrupts go. Solid arrows: channels that are always there, "
+        f"dashed: on demand; drawn between neighbours, possible between more pairs ({counted}). Drawn from the "
+        f"described parts and from the machine at that moment, seed {results.seed}."
     )
 
 

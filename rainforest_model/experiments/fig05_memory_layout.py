@@ -1,12 +1,13 @@
 """Figure 5: physical and virtual memory of subOSes, drawn from a machine that lives and from a described address space.
 
-The claims: the memory that all must share for start-up code lies in the lowest MB (I3); a subOS finds the start of its own
-memory where Linux finds physical address 0 (I8), and what it gets later with lower addresses in a hole behind
+The claims: the memory that all must share for start-up code lies in the lowest MB (I3); a subOS finds the start of its
+own memory where Linux finds physical address 0 (I8), and what it gets later with lower addresses in a hole behind
 ``__START_KERNEL_map`` (I9).
 
-What we read into it: three subOSes on S-A; the second gives memory away, and the first and the third take some of it, once
-from behind and once from before their own.  The hole is what the kernel image leaves of its 512 MB, which bounds how much
-memory from before a subOS can ever take: the paper does not say so.  Where shared memory is mapped it does not say either.
+What we read into it: three subOSes on S-A; the second gives memory away, and the first and the third take some of it,
+once from behind and once from before their own.  The hole is what the kernel image leaves of its 512 MB, which bounds
+how much memory from before its own a subOS can ever take; the paper does not say so, and the memory here is chosen to
+fit.  Where shared memory is mapped it does not say either.
 """
 
 from __future__ import annotations
@@ -113,9 +114,9 @@ def figure(results: Results):
     with plots.style():
         sheet, axes = drawing.sheet(plots.PAGE, 4.4)
         heads, body = Box(0.06, 0.06, plots.PAGE - 0.12, 4.28).rows([0.24, 4.0], gap=0.04)
-        words_left, left, middle, right, words_right = body.columns([0.86, 1.15, 1.25, 1.15, 0.86], gap=0.02)
-        left, right = Box(left.x, left.y, 1.15, left.height), Box(right.right - 1.15, right.y, 1.15, right.height)
-        middle = Box(middle.middle[0] - 0.6, middle.y, 1.2, middle.height)
+        words_left, left, _, middle, _, right, words_right = body.columns(
+            [0.86, 1.15, 0.55, 1.2, 0.55, 1.15, 0.86], gap=0.04
+        )
         places = _draw_physical(axes, middle, frames["physical"])
         drawing.write(axes, _above(middle, heads), "physical memory", size=8, weight="bold")
         for name, stack, words, align in zip(
@@ -179,15 +180,23 @@ def _draw_virtual(
     return found
 
 
+def _room(area) -> int:
+    """Bytes between the two ends of an area."""
+    return int(area.end, 16) - int(area.start, 16)
+
+
 def _entries(area: str, areas: pd.DataFrame, mine: pd.DataFrame) -> list[tuple[str, str, object, float]]:
     """What an area holds, upwards: start of the memory in it or nothing, words, colour if not the owner's, weight."""
     pieces = [
-        (piece.start, f"{'added later' if piece.late else 'at boot'}, {_amount(piece.kb / 1024)}", None, 1 + (not piece.late))
+        (
+            piece.start, f"{'added later' if piece.late else 'at boot'}, {_amount(piece.kb / 1024)}", None,
+            1 if piece.late else 2,
+        )
         for piece in mine[mine.area == area].itertuples()
     ]
     if area != KERNEL:
         return pieces or [("", areas.loc[area].title, "white", 1)]
-    left = int(areas.loc["hole"].end, 16) - int(areas.loc["hole"].start, 16) - 1024 * mine[mine.area == KERNEL].kb.sum()
+    left = _room(areas.loc["hole"]) - 1024 * mine[mine.area == KERNEL].kb.sum()
     outside = mine[mine.area == NO_ROOM].kb.sum() / 1024
     rest = [("", f"hole, {_amount(left / 2**20)} left", "white", 1)] if left else []
     missing = [("", f"no room for {_amount(outside)}", drawing.tint("#D55E00", 0.5), 1)] if outside else []
@@ -197,15 +206,17 @@ def _entries(area: str, areas: pd.DataFrame, mine: pd.DataFrame) -> list[tuple[s
 def describe_figure(results: Results) -> str:
     """The caption, computed from the results."""
     virtual, areas = results.frames["virtual"], results.frames["areas"].set_index("area")
-    hole = (int(areas.loc["hole"].end, 16) - int(areas.loc["hole"].start, 16)) // 2**20
+    hole = _room(areas.loc["hole"]) // 2**20
     late = virtual[virtual.late]
     told = ", ".join(
-        f"{row.owner} {row.kb // 1024} MB ({'before' if row.area != DIRECT else 'behind'} its own)" for row in late.itertuples()
+        f"{row.owner} {row.kb // 1024} MB ({'behind' if row.area == DIRECT else 'before'} its own)"
+        for row in late.itertuples()
     )
     return (
-        f"After {len(results.frames['history'])} changes of size. Added later: {told}. What lies before a subOS's first memory "
-        f"goes into the hole behind the kernel image, of {hole} MB: no more than that can ever come from there. Pieces are "
-        f"not to scale. Drawn from the books of a machine and the described address space, seed {results.seed}."
+        f"After {len(results.frames['history'])} changes of size. Added later: {told}. What lies before a subOS's "
+        f"first memory goes into the hole behind the kernel image, of {hole} MB: no more than that can ever come from "
+        f"there. Pieces are not to scale. Drawn from the books of a machine and the described address space, seed "
+        f"{results.seed}."
     )
 
 
@@ -221,10 +232,11 @@ def verdicts(results: Results) -> list[paper.Verdict]:
         row.virtual and int(hole.start, 16) <= int(row.virtual, 16)
         and int(row.virtual, 16) + 1024 * row.kb <= int(hole.end, 16) for row in before.itertuples()
     ]
-    room = (int(hole.end, 16) - int(hole.start, 16)) // 2**20
-    told = f"{before.kb.sum() // 1024} MB from before its own; the hole has room for {room} MB"
+    told = f"{before.kb.sum() // 1024} MB from before its own; the hole has room for {_room(hole) // 2**20} MB"
     return [
         paper.judge_fact(paper.claim("I3"), float(low.mb.iloc[0]), "as described"),
-        paper.judge_fact(paper.claim("I8"), all(int(at, 16) == base for at in at_boot.virtual), f"of {len(at_boot)} subOSes"),
+        paper.judge_fact(
+            paper.claim("I8"), all(int(at, 16) == base for at in at_boot.virtual), f"of {len(at_boot)} subOSes",
+        ),
         paper.judge_fact(paper.claim("I9"), bool(inside) and all(inside), told),
     ]

@@ -56,8 +56,10 @@ def carry_out(live: ElasticMachine, commands: Sequence[Command]) -> pd.DataFrame
         asked = getattr(live.rfm, name)(**arguments)
         while asked.pending:
             live.run(live.seconds_passed + _STEP_S)
-        told = ", ".join(f"{key.strip('_')} {value}" for key, value in arguments.items())
-        rows.append((f"{name}: {told}", "done" if asked.done else asked.reason, asked.took_s))
+        told = ", ".join(
+            f"{key}={value if isinstance(value, str) else format(value, 'g')}" for key, value in arguments.items()
+        )
+        rows.append((f"{name}({told})", "done" if asked.done else asked.reason, asked.took_s))
     live.check()
     return pd.DataFrame(rows, columns=["command", "outcome", "took_s"])
 
