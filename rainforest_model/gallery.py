@@ -98,7 +98,7 @@ def name(item: paper.Item) -> str:
 def alternative(id: str) -> str:
     """What stands for the picture where it cannot be seen."""
     title = experiment(id).TITLE
-    return f"Plot: {title}; the caption has its main numbers"
+    return f"Figure: {title}; the caption has its main numbers"
 
 
 def _summary(verdicts: list[paper.Verdict]) -> str:

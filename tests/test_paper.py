@@ -21,7 +21,7 @@ def words(text):
 
 # The rows of the reading list of the paper, in its order.
 ROWS = words("""
-    G1 G2 G3 G4 G5 G6 G7 G8 G9 G10 G11 T2a T2b T2c T3 T1 I1 I2 I3 I4
+    G1 G2 G3 G4 G5 G6 G7 G8 G9 G10 G11 T2a T2b T2c T3 T1 A1 A2 A3 A4 A5 I1 I2 I3 I4 I5 I6 I7 I8 I9
     F3a1 F3a2 F3a3 F3b1 F3b2 F3b3 F3b4 F61 F62 F63 F64 F65 F66 F67 F71 F72 F73 F74 F75
     F81 F82 F83 F84 F85 F86 F87 F88 F91 F92 F93 F94 F95 F96 F97 F98 T4a T4b T4c T4d
     F101 F102 F103 F104 F105 F111 T5a T5b T5c T5d S1 F121 F122 F123 F124 F131 F132 F133 F134
@@ -121,9 +121,9 @@ def test_every_artefact_is_in_the_contents():
     assert {claim.artefact for claim in paper.claims()} <= {*ARTEFACTS, paper.GENERAL}
 
 
-def test_every_artefact_but_the_diagrams_without_a_statement_has_a_claim():
+def test_every_artefact_has_a_claim():
     claimed = {claim.artefact for claim in paper.claims()}
-    assert set(ARTEFACTS) - claimed == {"fig01_architecture", "fig02_structures"}
+    assert set(ARTEFACTS) <= claimed
 
 
 @pytest.mark.parametrize(("row", "names", "numbers"), PRINTED, ids=[row for row, _, _ in PRINTED])

@@ -11,19 +11,22 @@ from pydantic import BaseModel
 
 from ..errors import InputError
 from ..resources import data_path
+from .address_space import AddressSpace
+from .architecture import Architecture
 from .channel import Channel, Stack
 from .ficm import Ficm
 from .fitted import fitted_values, with_fitted
 from .guard import Guard
 from .lifecycle import Lifecycle
 from .machine import Machine
+from .parts import Parts
 from .read import read_toml, validated
 from .system import Kernel, Partitioning, System
 
 _Model = TypeVar("_Model", bound=BaseModel)
 _FOLDERS = {
     Machine: "machines", Kernel: "systems/kernels", Partitioning: "systems/partitionings",
-    Lifecycle: "systems/lifecycles", Channel: "systems/channels",
+    Lifecycle: "systems/lifecycles", Channel: "systems/channels", Architecture: "systems/architectures",
 }
 
 
@@ -103,6 +106,47 @@ def guard(path: Path | str | None = None) -> Guard:
     <Guard: 5 operations>
     """
     return _single(Guard, "systems/guard.toml", path)
+
+
+def address_space(path: Path | str | None = None) -> AddressSpace:
+    """The address space of a kernel: as shipped, or as the TOML file of that path describes it.
+
+    Examples
+    --------
+    >>> address_space()
+    <AddressSpace x86-64: 5 areas of the kernel>
+    """
+    return _single(AddressSpace, "systems/address_space.toml", path)
+
+
+def parts(path: Path | str | None = None) -> Parts:
+    """The parts of RainForest: as shipped, or as the TOML file of that path describes them.
+
+    Examples
+    --------
+    >>> parts()
+    <Parts of rainforest: 11 parts, 4 shared structures>
+    """
+    return _single(Parts, "systems/parts.toml", path)
+
+
+def architecture(id: str) -> Architecture:
+    """The layers of the related system `id`, or of the one described in the TOML file of that path.
+
+    Those of the systems of `systems` follow from their descriptions
+    (`rainforest_model.descriptions.architecture.architecture_of`).
+
+    Examples
+    --------
+    >>> architecture("barrelfish")
+    <Architecture barrelfish: CPU driver, monitor, application>
+    """
+    return _find(Architecture, id, "architecture")
+
+
+def architectures() -> list[str]:
+    """Ids of the related systems that are described by their layers only."""
+    return list(_shipped(Architecture))
 
 
 def _single(model: type[_Model], shipped: str, path: Path | str | None) -> _Model:
