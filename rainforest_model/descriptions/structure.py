@@ -52,7 +52,7 @@ class Structure(Description):
     interrupts_off : bool
         Whether the holder of a spin lock keeps interrupts off (``spin_lock_irqsave``).
     batch : str, optional
-        Of a ``percpu_counter``: an expression of ``cpus`` and ``ram_pages``; of a ``sloppy_counter``:
+        Of a ``percpu_counter``: an expression of what a number of a program may name; of a ``sloppy_counter``:
         the spare references a core keeps.
     slots : int
         Of ``tlb``: flush slots, each a lock that is held until all targets have answered; slot =

@@ -8,14 +8,16 @@ is mostly another one is told by the lines that come from there.
 
 from __future__ import annotations
 
+from functools import cache
+
 from pydantic import field_validator
 
-from ..descriptions.load import machine as shipped_machine
-from ..descriptions.load import system as shipped_system
-from ..descriptions.load import validated as validated_scenario
+from ..descriptions import load
+from ..descriptions.fitted import with_fitted
 from ..descriptions.machine import Machine
 from ..descriptions.parameter import Description, Name, Parameter, Plain, Time, misfit
 from ..descriptions.program import (
+    Op,
     Program,
     compute,
     constant,
@@ -55,6 +57,8 @@ class Memcached(Description):
         Mean time from the last reply of a batch to the next one, exponential.
     moderation : Parameter
         Gets for one interrupt of the card.
+    slab_line : Parameter
+        A cache line that comes from another socket while the list of a slab is locked; lies over the kernel's cost.
     """
 
     kind: Name
@@ -65,6 +69,7 @@ class Memcached(Description):
     serve: Time
     turnaround: Time
     moderation: Plain
+    slab_line: Time
 
     @field_validator("batch", "moderation")
     @classmethod
@@ -74,20 +79,46 @@ class Memcached(Description):
         return parameter
 
 
-_DESCRIBED = validated(Memcached, read_toml(data_path(_FILE)), data_path(_FILE))
+
+@cache
+def description() -> Memcached:
+    """The shipped description, with its fitted value."""
+    return validated(Memcached, with_fitted(read_toml(data_path(_FILE)), _FILE), data_path(_FILE))
+
+
+def described(**values: float) -> Memcached:
+    """The shipped description with other values for some of its parameters, in their units.
+
+    Examples
+    --------
+    >>> described(slab_line=150).slab_line.value
+    150.0
+    """
+    table = description().model_dump()
+    for key, value in values.items():
+        table[key] = {**table[key], "value": value}
+    return validated(Memcached, table, data_path(_FILE))
+
+
+
+def _listed(objects: str) -> tuple[Op, ...]:
+    """Move objects from or to the slabs of a node, whose lines are where they were last used."""
+    return (
+        lock("skb_lists"),
+        compute("skb_list_section", times=objects), compute("slab_line", times=f"slab_lines * ({objects})"),
+        unlock("skb_lists"),
+    )
+
 
 # The card interrupts any core of the kernel, and its buffers come from its own node: a core of another node takes
 # them from the list of that node one by one, and gives them back a batch at a time but one by one into their slabs.
 # A core of the same node takes and gives whole batches of pointers.
-_buffer = every(
-    "slab_batch if kernel_nodes == 1 else 1", lock("skb_lists"), compute("skb_list_section"), unlock("skb_lists"),
-)
-_free_buffer = every(
-    "slab_batch",
-    lock("skb_lists"), compute("skb_list_section", times="1 if nodes == 1 else slab_batch"), unlock("skb_lists"),
-)
-_from_the_polling_core = every(
-    "kernel_nodes", compute("packet_near"), compute("packet_far", times="kernel_nodes - 1")
+_buffer = every("slab_batch if kernel_nodes == 1 else 1", *_listed("1"))
+_free_buffer = every("slab_batch", *_listed("1 if nodes == 1 else slab_batch"))
+_from_the_polling_core = (
+    compute("packet_near", times="batch * (cpus // kernel_nodes - 1) // cpus"),
+    compute("packet_far", times="batch * (cpus - cpus // kernel_nodes) // cpus"),
+    compute("udp_wakeup", times="min(1, cpus - 1)"),
 )
 _deliver = (
     every("moderation", compute("nic_interrupt")),
@@ -96,7 +127,7 @@ _deliver = (
 )
 _receive = syscall(
     "recvmsg",
-    _from_the_polling_core, compute("udp_receive"), put("input_route"), _free_buffer,
+    compute("udp_receive"), put("input_route"), _free_buffer,
     every("charged_together", put("udp_memory")),
 )
 _send = syscall(
@@ -119,18 +150,30 @@ def _program(known: Memcached) -> Program:
         measure(
             LOOK_UP,
             lock("receive_queue"), repeat("batch", *_deliver), unlock("receive_queue"),
+            *_from_the_polling_core,
             repeat("batch", _receive, compute(constant(_ns(known.serve)), name="serve"), _send),
         ),
         title=known.title, source=known.source, batch=batch, moderation=int(known.moderation.value),
     )
 
 
-memcached = _program(_DESCRIBED)
+memcached = _program(description())
+
+
+def gets_of(scenario: Scenario) -> int:
+    """Gets of one measured look-up.
+
+    Examples
+    --------
+    >>> gets_of(memcached_on("rainforest", 4))
+    20
+    """
+    return scenario.loads[0].program.parameters["batch"]
 
 
 def memcached_on(
     system: System | str, cores: int, *, machine: Machine | str = "S-B", servers: int | None = None,
-    instances: int = 4, **rest,
+    instances: int = 4, memcached: Memcached | None = None, **rest,
 ) -> Scenario:
     """One pinned server on each core: in one kernel on plain Linux, else divided among OS instances.
 
@@ -143,6 +186,8 @@ def memcached_on(
         Servers in all; one a core by default.
     instances : int
         OS instances, on a system that has them.
+    memcached : Memcached, optional
+        What a server does for a get; the shipped description by default.
     **rest
         Further fields of `Scenario`: duration, warmup, structures, costs.
 
@@ -156,17 +201,19 @@ def memcached_on(
     >>> memcached_on("lxc", 40)
     <Scenario memcached on lxc, S-B: 40 cores in 4 parts, 20 ms>
     """
-    system = shipped_system(system) if isinstance(system, str) else system
-    machine = shipped_machine(machine) if isinstance(machine, str) else machine
+    system = load.system(system) if isinstance(system, str) else system
+    machine = load.machine(machine) if isinstance(machine, str) else machine
+    known = memcached or description()
     servers = cores if servers is None else servers
     parts = instances if system.partitioning.partitioned else 1
     if servers > cores:
         reason = f"each server is pinned to a core of its own, and there are {cores}"
-        raise InputError(reason, file=f"program {memcached.id}", key="servers", value=servers)
+        raise InputError(reason, file=f"program {known.id}", key="servers", value=servers)
     if servers < 1 or servers % parts:
         reason = f"must be divided evenly among {parts} OS instances"
-        raise InputError(reason, file=f"program {memcached.id}", key="servers", value=servers)
-    return validated_scenario(Scenario, {
+        raise InputError(reason, file=f"program {known.id}", key="servers", value=servers)
+    return validated(Scenario, {
         "machine": machine, "system": system, "cores": cores, "partitions": parts,
-        "loads": [Load(program=memcached, processes=servers // parts, pinned=True)], **rest,
+        "loads": [Load(program=_program(known), processes=servers // parts, pinned=True)],
+        **rest, "costs": {"slab_line": known.slab_line, **rest.get("costs", {})},
     })
