@@ -7,15 +7,15 @@ cores it is 7.8, 4.2, 2.0, 1.3 and 1.4 times RainForest's on Linux 2.6.32, 2.6.3
 
 What we read into it: a look-up is a batch of 20 gets (MOSBench), timed from its first datagram's way through the
 kernel to its last reply; the tail is the 99th percentile.  Each OS instance has one card, so plain Linux has one,
-of which 40 servers share the queues, the routes and the lists of receive buffers.  Instances are filled evenly, on the
-machine's first cores.  A tail grows by a time, not by a factor: chosen after a look, as what costs Xen more in each
-call alike makes its factor the smaller.
+of which 40 servers share the queues, the routes and the lists of receive buffers.  Instances are filled evenly, on
+the machine's first cores.  A tail grows by a time, not by a factor.  That was chosen after a look: what each call costs
+Xen more on any number of cores makes its factor the smaller.
 
 What is no blind prediction: Linux 3.17.4 has one receive queue for each client machine, and that there are four was
 settled with its printed ratio in view; two and eight are run beside it.
 
 What we leave out: the wire, on which one gigabit card carries 1.4 million datagrams a second, less than 3.17.4 answers
-here; lost datagrams; that softirqs take the time of whichever server runs on the core that polls (here the served one's).
+here; lost datagrams; that softirqs take time of whichever server runs on the core that polls (here: of the served one).
 
 What costs is asked of the model itself: at 40 cores the structures of one cause at a time are given to every core
 alone, on Linux 2.6.32 and on LXC, which runs the same kernel.
@@ -211,7 +211,7 @@ def _as_set_up() -> bool:
 def verdicts(results: Results) -> list[paper.Verdict]:
     """F121 to F124."""
     r = Replicated(results.frames["statistics"], KEYS)
-    others = ", ".join(f"with {n} {_ratio(r, SPREAD, _machines(n)).value:.1f}" for n in OTHER_MACHINES)
+    varied = ", ".join(f"with {n} {_ratio(r, SPREAD, _machines(n)).value:.1f}" for n in OTHER_MACHINES)
     lost = causes(results)
     first = {
         id: lost[lost.system == id].sort_values("saved_us", ascending=False).iloc[0] for id in ASKED
@@ -221,7 +221,7 @@ def verdicts(results: Results) -> list[paper.Verdict]:
     } | {
         "linux-2.6.35m": "buffer lists are shared as on 2.6.32, routes and protocol memory counted by core",
         "linux-3.17.4": f"datagrams are spread by address: one queue for each of 4 client machines, a number settled "
-        f"with this ratio in view; {others}",
+        f"with this ratio in view; {varied}",
         "xen": "what each call and interrupt costs more; nothing but hardware is shared beyond a guest",
     }
     found = [paper.judge_fact(paper.claim("F121"), _as_set_up(), "as described")]
