@@ -74,7 +74,8 @@ class Lot:
             for b in range(a):
                 hops[a][b] = hops[b][a] = rng.randint(1, 2)
         transfer = [
-            Transfer(load=self.ns(300), store=self.ns(300), atomic=self.ns(300)) for _ in range(3)
+            Transfer(load=self.ns(300), store=self.ns(300), atomic=self.ns(300), write_occupancy=self.ns(300))
+            for _ in range(3)
         ]
         return Machine(
             kind="machine", id="lot", title="a machine", source=SOURCE,

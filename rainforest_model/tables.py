@@ -37,8 +37,8 @@ _GIVING = (LEAVE_KERNEL, TICKET_UNLOCK, QUEUE_UNLOCK, MUTEX_UNLOCK, READ_UNLOCK,
 ) = range(6)
 """Kinds of shared object a symbol may be bound to (a `Tables.objects` row's kind)."""
 
-# Columns of Tables.latency: what is done with a line that its owner has modified.
-LOAD, STORE, ATOMIC = range(3)
+# Columns of Tables.latency: what is done with a line that its owner has modified, and how long a write keeps it busy.
+LOAD, STORE, ATOMIC, BUSY = range(4)
 # Rows of Tables.latency: the running core owns it; same socket; one hop; two hops.
 OWN, SAME_SOCKET, ONE_HOP, TWO_HOPS = range(4)
 
@@ -194,10 +194,10 @@ class Tables:
         Socket of each core.
     distance : int64[sockets, sockets]
         Row of `latency` for a pair of sockets.
-    latency : int64[4, 3]
-        Ticks of load, store, atomic by distance.
+    latency : int64[4, 4]
+        Ticks of load, store, atomic by distance; and for which a write keeps the line busy.
     read_occupancy, write_occupancy : int
-        Ticks for which a request keeps a line busy.
+        Ticks for which a request keeps a line busy: a read, and a write on one socket.
     interrupt_deliver : int
         Ticks from the send of an interrupt to its arrival.
     series : list of str

@@ -201,7 +201,8 @@ def test_an_operation_meets_a_structure_that_can_do_it(program, system):
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_every_name_in_an_expression_is_a_number_of_program_or_kernel(program, kernel):
     kernel, program = load.kernel(kernel), PROGRAMS[program]
-    known = {*program.parameters, *kernel.constants, "pages_per_flush", "min", "max", "ceil"}
+    placed = {"cpus", "nodes", "kernel_nodes"}
+    known = {*program.parameters, *kernel.constants, *placed, "pages_per_flush", "min", "max", "ceil"}
     for op in walk(program.ops):
         for expression in (getattr(op, "times", 1), getattr(op, "pages", 1)):
             names = {n.id for n in ast.walk(ast.parse(str(expression))) if isinstance(n, ast.Name)}

@@ -261,7 +261,7 @@ def test_a_tables_text_has_its_cells_from_the_results(id):
     assert "424242" in text(dataclasses.replace(found, frames={"table": changed}))
 
 
-UNIT = re.compile(r"\((us|ms|min|%|Gb/s|times)\)$|requests a second$|beside / tail alone$|background, by its number$")
+UNIT = re.compile(r"\((us|ms|min|%|Gb/s|times)\)$|(requests|gets) a second$|beside / tail alone$|background, by its number$")
 
 
 @pytest.mark.parametrize("id", PLOTTED)

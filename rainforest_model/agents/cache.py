@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import mesa
 
-from ..tables import ATOMIC, LOAD, OWN, STORE, Tables
+from ..tables import ATOMIC, BUSY, LOAD, OWN, STORE, Tables
 from .invariants import InvariantViolation
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class Interconnect:
         self._distance = tables.distance.tolist()
 
     def transfer(self, source: Core, target: Core, use: int) -> int:
-        """Ticks for `target` to get a line that `source` has modified; `use` is LOAD, STORE or ATOMIC."""
+        """Ticks for `target` to get a line that `source` has modified; `use` is LOAD, STORE or ATOMIC (or BUSY)."""
         row = OWN if source is target else self._distance[source.socket][target.socket]
         return self._latency[row][use]
 
@@ -79,7 +79,7 @@ class CacheLine(mesa.Agent):
         self.version += 1
         if self.owner is core and self.sharers == {core}:
             return links.transfer(core, core, use)
-        queueing = self._queue(links.write_occupancy)
+        queueing = self._queue(links.transfer(self.owner or core, core, BUSY))
         moves = [links.transfer(holder, core, use) for holder in self.sharers | {self.owner or core}]
         self.owner = core
         self.sharers = {core}
@@ -103,4 +103,4 @@ class CacheLine(mesa.Agent):
         return f"<CacheLine {self.name}: {len(self.sharers)} copies, owner {self.owner}>"
 
 
-__all__ = ["ATOMIC", "LOAD", "STORE", "CacheLine", "Interconnect"]
+__all__ = ["ATOMIC", "BUSY", "LOAD", "STORE", "CacheLine", "Interconnect"]

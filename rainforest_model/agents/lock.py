@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING
 
 import mesa
 
-from ..tables import ATOMIC, LOAD, STORE
+from ..tables import ATOMIC, BUSY, LOAD, STORE
 from .operations import WAITS
 from .states import State
 from .streams import Stream
@@ -92,7 +92,7 @@ class Lock(mesa.Agent):
         if last is None or last is core:
             return links.transfer(core, core, ATOMIC)
         start = max(now, self.line_busy_until)
-        self.line_busy_until = start + links.write_occupancy
+        self.line_busy_until = start + links.transfer(last, core, BUSY)
         return start - now + links.transfer(last, core, ATOMIC)
 
     def store(self, core: Core) -> int:

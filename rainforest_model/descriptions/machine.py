@@ -52,11 +52,15 @@ class Topology(Description):
 
 
 class Transfer(Description):
-    """Latency of getting a line that another core has modified, by what is done with it."""
+    """Latency of getting a line that another core has modified, by what is done with it.
+
+    ``write_occupancy`` is the time for which a write keeps the line busy, where that depends on the distance.
+    """
 
     load: Time
     store: Time
     atomic: Time
+    write_occupancy: Time | None = None
 
 
 class Coherence(Description):

@@ -93,7 +93,8 @@ INNER = ("body", "then")
 """Where an operation holds others."""
 
 Number = int | str
-"""A whole number, or an expression of the program's parameters and the kernel's constants."""
+"""A whole number, or an expression of the program's parameters and the kernel's constants; of ``cpus`` and
+``ram_pages`` of the kernel; of ``nodes`` and ``kernel_nodes``, sockets of the cores of partition and kernel."""
 
 
 class Op(Description):

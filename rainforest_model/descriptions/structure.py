@@ -32,6 +32,10 @@ Kind = Literal[
 ]
 
 
+_UNDIVIDED = ("percpu_counter", "sloppy_counter", "percpu", "rcu", "tlb")
+"""Kinds that have a part for each core, or nothing to divide."""
+
+
 class Structure(Description):
     """One row of the paper's idea: what a structure is and who shares it.
 
@@ -48,11 +52,14 @@ class Structure(Description):
     interrupts_off : bool
         Whether the holder of a spin lock keeps interrupts off (``spin_lock_irqsave``).
     batch : str, optional
-        Of a ``percpu_counter``: an expression of ``cpus`` and ``ram_pages``; of a ``sloppy_counter``:
+        Of a ``percpu_counter``: an expression of what a number of a program may name; of a ``sloppy_counter``:
         the spare references a core keeps.
     slots : int
         Of ``tlb``: flush slots, each a lock that is held until all targets have answered; slot =
         core mod slots.  0: per-CPU queues, nothing shared.
+    copies : int
+        Copies side by side at the scope, of which each core uses the one of its number modulo `copies`: the
+        queues of a network card, say.
     pages_per_flush : int, optional
         Of ``tlb``: pages gathered before the next flush.
     single_page_limit : int
@@ -70,6 +77,7 @@ class Structure(Description):
     interrupts_off: bool = False
     batch: str | None = Field(default=None, max_length=LONGEST)
     slots: int = Field(default=0, ge=0, le=64)
+    copies: int = Field(default=1, ge=1, le=64)
     pages_per_flush: int | None = Field(default=None, ge=1, le=2**31)
     single_page_limit: int = Field(default=0, ge=0, le=2**31)
     label: str | None = None
@@ -86,6 +94,8 @@ class Structure(Description):
             raise misfit("batch", "belongs to percpu_counter and sloppy_counter, and they need it")
         if (self.kind == "tlb") != (self.pages_per_flush is not None):
             raise misfit("pages_per_flush", "belongs to tlb, and it needs it")
+        if self.copies > 1 and (self.kind in _UNDIVIDED or self.scope in ("core", "node")):
+            raise misfit("copies", f"a {self.kind} of scope {self.scope} is divided by core already, or not at all")
         return self
 
     def __repr__(self) -> str:

@@ -94,7 +94,7 @@ class Layout:
         self.streams = self._take(tables.streams.size)
         self.registers = self._take(n_tasks * tables.registers)
         self.inboxes = self._take(n_cores * n_tasks * 2) if tables.uses_interrupts else 0
-        self.latency = self._take(12)
+        self.latency = self._take(16)
         self.distance = self._take(tables.distance.size)
         self.words = (self.all_cores + 62) // 63
         kinds = [row.kind for row in tables.objects]
@@ -168,7 +168,7 @@ def build(layout: Layout, warmup: int) -> np.ndarray:
     }
     for key, value in header.items():
         a[key] = value
-    a[layout.latency:layout.latency + 12] = t.latency.ravel()
+    a[layout.latency:layout.latency + 16] = t.latency.ravel()
     a[layout.distance:layout.distance + t.distance.size] = t.distance.ravel()
     a[layout.arrivals:layout.arrivals + t.arrivals.size] = t.arrivals
     _fill_ops(a, layout)

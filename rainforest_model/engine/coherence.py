@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..compiled import compiled
-from ..tables import ATOMIC, LOAD, STORE
+from ..tables import ATOMIC, BUSY, LOAD, STORE
 from .arena import (
     C_INDEX,
     C_SOCKET,
@@ -19,17 +19,16 @@ from .arena import (
     SHARERS,
     SOCKETS,
     VERSION,
-    WRITE_OCC,
 )
 
 
 @compiled
 def transfer(a, source, target, use):
-    """Ticks for `target` to get a line which `source` has modified; `use` is LOAD, STORE or ATOMIC."""
+    """Ticks for `target` to get a line which `source` has modified; `use` is LOAD, STORE or ATOMIC (or BUSY)."""
     row = 0
     if source != target:
         row = a[a[DISTANCE] + a[source + C_SOCKET] * a[SOCKETS] + a[target + C_SOCKET]]
-    return a[a[LATENCY] + row * 3 + use]
+    return a[a[LATENCY] + row * 4 + use]
 
 
 @compiled
@@ -56,9 +55,10 @@ def write(a, line, core, now, use):
     owner = a[line + LINE_OWNER]
     if owner == core and a[line + N_SHARERS] == 1:
         return transfer(a, core, core, use)
+    source = core if owner < 0 else owner
     start = max(now, a[line + LINE_BUSY])
-    a[line + LINE_BUSY] = start + a[WRITE_OCC]
-    cost = transfer(a, core if owner < 0 else owner, core, use)
+    a[line + LINE_BUSY] = start + transfer(a, source, core, BUSY)
+    cost = transfer(a, source, core, use)
     # The writer waits for the farthest copy to be invalidated.
     for word in range(a[line + SHARER_WORDS]):
         bits = a[a[line + SHARERS] + word]
@@ -75,4 +75,4 @@ def write(a, line, core, now, use):
     return start - now + cost
 
 
-__all__ = ["ATOMIC", "LOAD", "STORE", "read", "transfer", "write"]
+__all__ = ["ATOMIC", "BUSY", "LOAD", "STORE", "read", "transfer", "write"]

@@ -35,9 +35,8 @@ from .arena import (
     STATE,
     TAIL,
     WAITERS,
-    WRITE_OCC,
 )
-from .coherence import ATOMIC, LOAD, STORE, transfer
+from .coherence import ATOMIC, BUSY, LOAD, STORE, transfer
 from .scheduler import block, wake
 from .tree import drop, put
 
@@ -53,7 +52,7 @@ def _line(a, o, c, now):
         a[o + LAST] = c
         return transfer(a, c, c, ATOMIC)
     start = max(now, a[o + BUSY_UNTIL])
-    a[o + BUSY_UNTIL] = start + a[WRITE_OCC]
+    a[o + BUSY_UNTIL] = start + transfer(a, last, c, BUSY)
     a[o + LAST] = c
     return start - now + transfer(a, last, c, ATOMIC)
 

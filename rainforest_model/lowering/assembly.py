@@ -69,7 +69,7 @@ class Assembly:
         for thread in threads:
             if thread.body not in self.starts:
                 self.starts[thread.body] = self.code.here
-                Body(self, thread.program, thread.cpus, thread.domain == tb.OUTSIDE).lower()
+                Body(self, thread).lower()
         self._check_addressed()
         if len(threads) * len(self.code.purposes) > MAX_STREAMS:
             raise _too_many("random streams", len(threads) * len(self.code.purposes), MAX_STREAMS)
@@ -83,8 +83,12 @@ class Assembly:
         )
         rows = [coherence.same_socket, coherence.one_hop, coherence.two_hops or coherence.one_hop]
         latency = np.array(
-            [[self._own(u) for u in ("load", "store", "atomic")]]
-            + [[getattr(row, u).ticks(self.clock) for u in ("load", "store", "atomic")] for row in rows],
+            [[*(self._own(u) for u in ("load", "store", "atomic")), coherence.write_occupancy.ticks(self.clock)]]
+            + [
+                [getattr(row, u).ticks(self.clock) for u in ("load", "store", "atomic")]
+                + [(row.write_occupancy or coherence.write_occupancy).ticks(self.clock)]
+                for row in rows
+            ],
             np.int64,
         )
         streams = np.array(

@@ -23,12 +23,14 @@ class Thread:
     home: int
     pinned: bool
     cpus: int
+    nodes: int
+    kernel_nodes: int
     period_ns: float = 0.0
 
     @property
     def body(self) -> tuple:
         """What its code depends on; two loads may run programs of one name with different parameters."""
-        return id(self.program), self.domain == tb.OUTSIDE, self.cpus
+        return id(self.program), self.domain == tb.OUTSIDE, self.cpus, self.nodes, self.kernel_nodes
 
 
 class Placement:
@@ -66,6 +68,17 @@ class Placement:
             return self.scenario.cores
         return self.shares[partition] or max(1, self.scenario.cores // self.parts)
 
+    def nodes(self, partition: int) -> int:
+        """Sockets over which the cores of a partition spread (1 for one that has none yet)."""
+        size = self.machine.topology.cores_per_socket
+        return max(1, len({core // size for core in self._cores[partition]}))
+
+    def kernel_nodes(self, partition: int) -> int:
+        """Sockets over which the cores of the kernel that serves a partition spread."""
+        if self.instances > 1:
+            return self.nodes(partition)
+        return -(-self.scenario.cores // self.machine.topology.cores_per_socket)
+
     def _spread(self, cores: tuple[int, ...]) -> list[int]:
         """Cores in the order in which a kernel fills them with new threads: socket by socket in turn."""
         size = self.machine.topology.cores_per_socket
@@ -74,6 +87,10 @@ class Placement:
     def instance(self, partition: int) -> int:
         """The running kernel that serves a partition."""
         return partition if self.instances > 1 else 0
+
+    def _size(self, partition: int) -> tuple[int, int, int]:
+        """What expressions in a program may name of a partition: cpus, nodes, kernel_nodes."""
+        return self.cpus(partition), self.nodes(partition), self.kernel_nodes(partition)
 
     def threads(self) -> list[Thread]:
         """All threads: those of the loads, then the kernel's own."""
@@ -85,15 +102,15 @@ class Placement:
                 partition = copy if self.parts > 1 else 0
                 cores = self.partition_cores(partition)
                 cores = (cores if load.pinned else self._spread(cores)) or (0,)
+                size = self._size(partition)
                 for p in range(load.processes):
                     for k in range(load.threads):
                         home = cores[placed[partition] % len(cores)]
                         placed[partition] += load.place != "outside"
                         name = f"{load.program.id}.{number}/{copy}.{p}.{k}"
                         domain = tb.OUTSIDE if load.place == "outside" else partition
-                        cpus = self.cpus(partition)
                         threads.append(
-                            Thread(name, load.program, partition, process, domain, home, load.pinned, cpus)
+                            Thread(name, load.program, partition, process, domain, home, load.pinned, *size)
                         )
                     process += 1
         threads += self._housekeeping()
@@ -120,7 +137,7 @@ class Placement:
                 threads.append(
                     Thread(
                         f"kernel/{name}/{label}", program, partition, tb.KERNEL_THREAD, partition, core,
-                        work.per == "core", self.cpus(max(partition, 0)), period,
+                        work.per == "core", *self._size(max(partition, 0)), period,
                     )
                 )
         return threads

@@ -21,6 +21,7 @@ from .code import ticks
 
 if TYPE_CHECKING:
     from .assembly import Assembly
+    from .placement import Thread
 
 PAGE_BYTES = 4096
 LONGEST_OPERATION = 2**47
@@ -55,8 +56,9 @@ _FOR_CLIENTS = (pg.Compute, pg.Sleep, pg.Arrive, pg.Send, pg.Scatter, pg.Receive
 class Body:
     """Lowers one program, and checks on the way that what is taken is released and nobody sleeps spinning."""
 
-    def __init__(self, lowering: Assembly, program: Program, cpus: int, outside: bool = False):
-        self.low, self.program, self.code, self.outside = lowering, program, lowering.code, outside
+    def __init__(self, lowering: Assembly, thread: Thread):
+        self.low, self.program, self.code = lowering, thread.program, lowering.code
+        self.outside = thread.domain == tb.OUTSIDE
         self.held: list[Held] = []
         self.in_kernel = 0
         self.measuring = False
@@ -68,10 +70,12 @@ class Body:
         self.next_arrival: list[int] = []
         kernel = lowering.system.kernel
         self.names = {
-            "cpus": cpus,
+            "cpus": thread.cpus,
+            "nodes": thread.nodes,
+            "kernel_nodes": thread.kernel_nodes,
             "ram_pages": int(lowering.machine.memory.capacity.plain() / PAGE_BYTES / lowering.where.instances),
             **{name: parameter.value for name, parameter in kernel.constants.items()},
-            **program.parameters,
+            **self.program.parameters,
         }
         tlb = lowering.scenario.all_structures.get("tlb")
         if tlb is not None and tlb.pages_per_flush:
@@ -271,6 +275,8 @@ class Body:
             return self.code.symbol(name, kind, "core", "core"), op.PLACE_CORE, 0
         if structure.scope == "node":
             return self.code.symbol(name, kind, "node", "socket"), op.PLACE_SOCKET, 0
+        if structure.copies > 1:
+            return self.code.symbol(name, kind, structure.scope, str(structure.copies)), op.PLACE_SLOT, structure.copies
         return self.code.symbol(name, kind, structure.scope), op.PLACE_FIXED, 0
 
     def _may_sleep(self, key: str) -> None:
