@@ -33,7 +33,7 @@ def figure(explanations: Sequence[Explanation]):
         ax.invert_yaxis()
         ax.grid(visible=False, axis="y")
         ax.axvline(0, color="black", linewidth=0.8)
-        ax.set_xlabel(f"{explanations[0].percentile:g}th percentile ({unit}); whiskers: 95 % interval of the whole")
+        ax.set_xlabel(f"{explanations[0].percentile:g}th percentile ({unit}); whiskers: 95 % interval of the tail")
         handles, labels = ax.get_legend_handles_labels()
         first = dict(zip(labels, handles, strict=True))
         fig.legend(first.values(), first.keys(), loc="outside lower center", ncols=3)
