@@ -171,7 +171,8 @@ def explain(id, systems, cores, percentile, quality, seed, jobs, table, picture)
         raise InputError("a figure's name ends in .png or .svg", key="--figure", value=picture)
     options, wanted = Options(quality, seed, jobs=_jobs(jobs)), {} if cores is None else {"cores": cores}
     scenarios = [
-        (name, conditions(system, options, **wanted)) for name, conditions in explained(id).items() for system in systems
+        (name, conditions(system, options, **wanted))
+        for name, conditions in explained(id).items() for system in systems
     ]
     _tell_compiling()
     found = []

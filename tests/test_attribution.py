@@ -411,6 +411,14 @@ def test_a_share_is_a_ratio_of_means_and_known_exactly_where_pairs_are_proportio
     assert (share.value, share.low, share.high) == (25, 25, 25)
 
 
+def test_causes_taken_together_are_one_player(mmap):
+    sharing = attribution.together("sharing", "what is shared", [LOCKS, RESOURCES, COHERENCE])
+    found = explain(mmap.scenario, causes=[sharing, SCHEDULING, CAPACITY], rule=4)
+    assert found.values.shape == (4, 8)
+    assert found.values[:, [0, -1]].tolist() == mmap.values[:, [0, -1]].tolist()
+    assert found.contribution(0).value > max(mmap.contribution(k).value for k in (0, 1, 3))
+
+
 def test_the_table_has_each_cause_the_whole_and_the_program_alone(mmap):
     table = mmap.table().set_index("cause")
     assert list(table.index) == [*(cause.title for cause in CAUSES), TOGETHER, OF_OUR_OWN]
@@ -512,7 +520,8 @@ def test_the_command_tells_writes_and_draws(short, tmp_path):
     assert list(frame.columns) == attribution.explanation.COLUMNS
     assert len(frame) == 2 * 7
     assert picture.read_bytes().startswith(b"<?xml")
-    assert all(len(line) <= 120 for line in result.stdout.splitlines() if "table:" not in line and "figure:" not in line)
+    told = [line for line in result.stdout.splitlines() if not line.startswith(("table: ", "figure: "))]
+    assert max(map(len, told)) <= 120
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,8 @@ name to a function::
         \"""The scenario whose tail is explained, on this system.\"""
 """
 
-from .causes import CAUSES, Cause
+from .causes import CAUSES, Cause, together
 from .drawing import figure
 from .explanation import RULES, Explanation, Rule, explain, tables
 
-__all__ = ["CAUSES", "RULES", "Cause", "Explanation", "Rule", "explain", "figure", "tables"]
+__all__ = ["CAUSES", "RULES", "Cause", "Explanation", "Rule", "explain", "figure", "tables", "together"]

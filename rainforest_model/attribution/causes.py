@@ -20,7 +20,7 @@ Every change leaves all others possible, does nothing when repeated, and does no
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from ..descriptions.machine import MAX_CORES, Coherence, Transfer
@@ -70,8 +70,19 @@ def switched_off(scenario: Scenario, causes: Iterable[Cause]) -> Scenario:
     return scenario
 
 
+def together(id: str, title: str, causes: Sequence[Cause]) -> Cause:
+    """Several causes as one, where only their sum is asked for: fewer subsets to run.
+
+    Examples
+    --------
+    >>> together("sharing", "what is shared", [CAUSES[0], CAUSES[1], CAUSES[3]]).id
+    'sharing'
+    """
+    return Cause(id, title, lambda scenario: switched_off(scenario, causes))
+
+
 def _nothing(unit: str) -> Parameter:
-    return Parameter(value=0, unit=unit, range=(0, 0), basis="derived", source="switched off to see what it contributes")
+    return Parameter(value=0, unit=unit, range=(0, 0), basis="derived", source="switched off, to see what it adds")
 
 
 # --- (1) shared locks -------------------------------------------------------------------------------------
@@ -94,7 +105,7 @@ def _own_lock(s: Structure) -> Structure:
 
 
 def without_shared_resources(scenario: Scenario) -> Scenario:
-    """Every core has a copy of its own of each counter, reference count and piece of data; their locks stay as they are."""
+    """Every core has a copy of its own of each counter, reference count and piece of data; locks stay as they are."""
     return _with_structures(scenario, _own_data)
 
 

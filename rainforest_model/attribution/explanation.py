@@ -1,4 +1,4 @@
-"""A tail, explained: all subsets of the causes under common random numbers, and each cause's share with its interval."""
+"""A tail, explained: all subsets of the causes under common random numbers, each cause's share with its interval."""
 
 from __future__ import annotations
 
@@ -44,14 +44,15 @@ class Rule:
 
     points: float = 5.0
     minimum: int = 8
-    cap: int = 64
+    cap: int = 128
 
     def __post_init__(self) -> None:
         if not self.points > 0 or not 2 <= self.minimum <= self.cap:
             raise ValueError(f"need points > 0 and 2 <= minimum <= cap, not {self}")
 
 
-RULES = {"quick": Rule(), "full": Rule(points=2.0, minimum=16, cap=256)}
+QUICK = Rule()
+RULES = {"quick": QUICK, "full": Rule(points=2.0, minimum=16, cap=256)}
 """By quality."""
 
 
@@ -196,7 +197,7 @@ def share_of(part: np.ndarray, whole: np.ndarray) -> Estimate:
 
 def explain(
     scenario: Scenario, *, name: str = "", percentile: float = 99.0, causes: Sequence[Cause] = CAUSES,
-    rule: Rule | int = Rule(), seed: int = 1, engine: str = "compiled", jobs: int = 1,
+    rule: Rule | int = QUICK, seed: int = 1, engine: str = "compiled", jobs: int = 1,
     progress: Progress | None = None,
 ) -> Explanation:
     """Explain a percentile of a scenario's first latency by its causes.
@@ -210,7 +211,7 @@ def explain(
         Above 0, at most 100.
     causes : sequence of Cause
     rule : Rule or int
-        How many replications of each subset.
+        How many replications of each subset; at least 2.
     seed, engine, jobs
         As for `rainforest_model.simulation.simulate`; the result does not depend on `jobs`.
     progress : callable, optional

@@ -85,7 +85,8 @@ def _explained(program: str):
         if cores < 1 or cores % 2:
             raise InputError("OS instances have 2 cores each", key="cores", value=cores)
         return scenario(
-            "S-A", system, program, cores=cores, partitions=cores // 2, threads=2, duration=options.span(*SPANS[program])
+            "S-A", system, program, cores=cores, partitions=cores // 2, threads=2,
+            duration=options.span(*SPANS[program]),
         )
 
     return explained
