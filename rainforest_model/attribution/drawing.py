@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from .. import plots
-from .explanation import OF_OUR_OWN, Explanation
+from .explanation import OF_OUR_OWN, Explanation, readable
 
 _HATCHES = ("", "//", "..", "\\\\", "xx", "--")
 _OWN = "#BBBBBB"
@@ -19,7 +19,7 @@ def figure(explanations: Sequence[Explanation]):
     The program alone comes first, in grey; then each cause in the paper's order.  What a cause takes away from the
     tail stands left of zero.
     """
-    unit, factor = _unit(explanations)
+    unit, factor = readable(max(found.tail.value for found in explanations))
     with plots.style():
         fig, axes = plots.new_figure(height=1.2 + 0.32 * len(explanations))
         ax = axes[0][0]
@@ -38,11 +38,6 @@ def figure(explanations: Sequence[Explanation]):
         first = dict(zip(labels, handles, strict=True))
         fig.legend(first.values(), first.keys(), loc="outside lower center", ncols=3)
     return fig
-
-
-def _unit(explanations: Sequence[Explanation]) -> tuple[str, float]:
-    """Unit of the axis, and what a microsecond is in it."""
-    return ("ms", 1e-3) if max(found.tail.value for found in explanations) >= 10_000 else ("us", 1.0)
 
 
 def _bar(ax, row: int, found: Explanation, factor: float) -> None:

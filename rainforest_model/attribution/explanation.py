@@ -153,21 +153,34 @@ class Explanation:
 
     def text(self) -> str:
         """The table for a terminal."""
-        tail, n = self.tail, len(self.values)
+        n = len(self.values)
+        unit, factor = readable(self.tail.value)
+        tail, bare = self.tail.scaled(factor), self.bare.scaled(factor)
         lines = [
-            f"{self.name} on {self.scenario.system.title}: the {self.percentile:g}th percentile is {tail.value:.4g} us "
-            f"[{tail.low:.4g}, {tail.high:.4g}], {self.bare.value:.4g} us with all causes switched off",
-            f"{'cause':28}{'us':>11}   {'95 % interval':24}{'share':>7}   95 % interval",
+            f"{self.name} on {self.scenario.system.title}: the {self.percentile:g}th percentile is {tail.value:.4g} "
+            f"{unit} [{tail.low:.4g}, {tail.high:.4g}], {bare.value:.4g} {unit} with all causes switched off",
+            f"{'cause':28}{unit:>11}   {'95 % interval':24}{'share':>7}   95 % interval",
         ]
         for row in self.table().itertuples():
-            us = f"{row.us:11.4g}   {f'[{row.low_us:.4g}, {row.high_us:.4g}]':24}"
+            time = f"{factor * row.us:11.4g}   {f'[{factor * row.low_us:.4g}, {factor * row.high_us:.4g}]':24}"
             known = math.isfinite(row.low_percent) and row.cause != TOGETHER
             part = f"{row.percent:6.1f}%" + f"   [{row.low_percent:.1f}, {row.high_percent:.1f}]" * known
-            lines.append(f"{row.cause:28}{us}{part if not math.isnan(row.percent) else ''}".rstrip())
+            lines.append(f"{row.cause:28}{time}{part if not math.isnan(row.percent) else ''}".rstrip())
         return "\n".join([*lines, f"{n} replications of {self.scenario.duration}, seed {self.seed}; {self.stopped}"])
 
     def __repr__(self) -> str:
         return f"<Explanation {self.name} on {self.scenario.system.id}: p{self.percentile:g} {self.tail.value:.4g} us>"
+
+
+def readable(us: float) -> tuple[str, float]:
+    """Unit in which such times are shown, and what a microsecond is in it.
+
+    Examples
+    --------
+    >>> readable(7.2), readable(143_600)
+    (('us', 1.0), ('ms', 0.001))
+    """
+    return ("ms", 1e-3) if us >= 10_000 else ("us", 1.0)
 
 
 def tables(explanations: Sequence[Explanation]):
