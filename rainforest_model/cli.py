@@ -143,6 +143,58 @@ def score(as_json, quality) -> None:
 
 
 @cli.command()
+@click.argument("id")
+@click.option("--system", "systems", multiple=True, required=True, help="A system's id; repeatable.")
+@click.option("--cores", type=click.IntRange(min=1), help="Instead of all of the machine's.")
+@click.option("--percentile", type=click.FloatRange(0, 100, min_open=True), default=99.0, show_default=True)
+@click.option("--quality", type=QUALITY, default="quick", show_default=True, help="Length and number of runs.")
+@click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Seed of all random streams.")
+@click.option("--jobs", type=click.IntRange(min=1), help="Runs at a time (default: all cores).")
+@click.option("--csv", "table", type=click.Path(dir_okay=False), help="Write the table there too.")
+@click.option("--figure", "picture", type=click.Path(dir_okay=False), help="Draw the systems there (.png or .svg).")
+def explain(id, systems, cores, percentile, quality, seed, jobs, table, picture) -> None:
+    """Say how much each of the paper's five causes adds to a tail.
+
+    ID is a workload (mmap, search, ...) or an experiment. All subsets of the causes are switched off under common
+    random numbers; Shapley values share what they add together out among them.
+    """
+    from pathlib import Path
+
+    from . import attribution, plots
+    from .experiments import explained
+    from .experiments.common import Options
+    from .progress import Progress
+    from .results import write_asked
+
+    kind = Path(picture).suffix.removeprefix(".") if picture else "png"
+    if kind not in ("png", "svg"):
+        raise InputError("a figure's name ends in .png or .svg", key="--figure", value=picture)
+    options, wanted = Options(quality, seed, jobs=_jobs(jobs)), {} if cores is None else {"cores": cores}
+    scenarios = [
+        (name, conditions(system, options, **wanted))
+        for name, conditions in explained(id).items() for system in systems
+    ]
+    _tell_compiling()
+    found = []
+    for name, scenario in scenarios:
+        progress = Progress(f"{name} on {scenario.system.id}")
+        try:
+            found.append(attribution.explain(
+                scenario, name=name, percentile=percentile, rule=attribution.RULES[quality], seed=seed,
+                jobs=options.jobs, progress=progress,
+            ))
+        finally:
+            progress.close()
+        click.echo(f"{found[-1].text()}\n")
+    if table:
+        write_asked(Path(table), attribution.tables(found))
+        click.echo(f"table: {table}")
+    if picture:
+        write_asked(Path(picture), plots.encode(attribution.figure(found), kind))
+        click.echo(f"figure: {picture}")
+
+
+@cli.command()
 @click.argument("file", type=click.Path())
 @click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="Change a key of the file; repeatable.")
 @click.option("--json", "as_json", is_flag=True, help="Numbers as JSON.")

@@ -86,6 +86,20 @@ def _csv(frame: pd.DataFrame) -> bytes:
     return frame.to_csv(index=False, float_format="%.7g", lineterminator="\n").encode()
 
 
+def write_asked(path: Path, content: pd.DataFrame | bytes) -> None:
+    """Write what a user wants at a place of their own: a table as CSV, or bytes.
+
+    Raises
+    ------
+    InputError
+        If it cannot be written there.
+    """
+    try:
+        write_whole(path, content if isinstance(content, bytes) else _csv(content))
+    except OSError as error:
+        raise InputError(f"cannot be written: {error.strerror}", file=path) from None
+
+
 def data_hash() -> str:
     """Hash of all described data, so that a result tells which descriptions it came from."""
     digest = hashlib.sha256()

@@ -15,14 +15,14 @@ import pytest
 from click.testing import CliRunner
 
 from rainforest_model import cli as door
-from rainforest_model import experiments, paper, reproduce, results
+from rainforest_model import experiments, gallery, paper, reproduce, results
 from rainforest_model.descriptions import load
 from rainforest_model.simulation import SimulationError
 from rainforest_model.workloads import workloads
 
 ROOT = Path(__file__).resolve().parents[1]
 HEAVY = ("numpy", "numba", "pandas", "scipy", "matplotlib", "mesa", "pydantic")
-COMMANDS = ("list", "reproduce", "score", "simulate", "replay", "validate", "calibrate", "bench")
+COMMANDS = ("list", "reproduce", "score", "explain", "simulate", "replay", "validate", "calibrate", "bench")
 
 
 def rainforest(*arguments: str):
@@ -47,8 +47,9 @@ def assert_refused(result, *words: str, code: int = 2) -> None:
 
 @pytest.fixture
 def root(tmp_path, monkeypatch):
-    """A folder that takes the place of the clone for results and figures."""
-    monkeypatch.setattr(results, "output_root", lambda: tmp_path)
+    """A folder that takes the place of the clone for results, figures and the gallery."""
+    for module in (results, gallery):
+        monkeypatch.setattr(module, "output_root", lambda: tmp_path)
     return tmp_path
 
 

@@ -17,6 +17,8 @@ ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "notebooks"
 NOTEBOOKS = sorted(path for path in FOLDER.rglob("*.ipynb") if ".ipynb_checkpoints" not in path.parts)
 OF_EXPERIMENTS = [FOLDER / f"{id}.ipynb" for id in experiments.ids()]
+BESIDE = [FOLDER / "causes.ipynb"]
+"""Notebooks of no figure or table."""
 TIMEOUT = 900
 """Seconds a cell may take: the replays of six systems are half an hour of traffic each."""
 
@@ -60,7 +62,7 @@ def run(path: Path, folder: Path):
 
 
 def test_every_experiment_has_its_notebook_and_every_notebook_its_experiment():
-    assert [path for path in NOTEBOOKS if path.parent == FOLDER] == sorted(OF_EXPERIMENTS)
+    assert [path for path in NOTEBOOKS if path.parent == FOLDER] == sorted(OF_EXPERIMENTS + BESIDE)
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=name)
@@ -153,6 +155,7 @@ def test_the_gallery_has_everything_and_links_only_to_what_is_there():
         assert item.title in page
         assert (f"({item.id}.ipynb)" in page) == (item.id in modelled)
         assert (f"| {item.id} |" in page) == (item.id not in modelled)
+    assert all(f"({path.name})" in page for path in BESIDE)
     targets = [part.split(")")[0] for part in page.split("](")[1:]]
     assert targets
     assert not [target for target in targets if not (FOLDER / target).is_file()]

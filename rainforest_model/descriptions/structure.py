@@ -47,6 +47,8 @@ class Structure(Description):
         At which scope one copy exists (see `SCOPES`).  A ``tlb`` with scope ``core`` has no other core to flush.
     lock : {"ticket", "queue"}, optional
         The spin lock inside a ``percpu_counter`` or a ``locked_count``, or around ``tlb`` slots.
+    lock_scope : str, optional
+        At which scope one copy of the lock inside a count exists, where that is not the count's own.
     waiting : {"sleep", "optimistic"}
         How a ``mutex`` or ``rwsem`` waits: at once asleep, or spinning while its owner runs.
     interrupts_off : bool
@@ -73,6 +75,7 @@ class Structure(Description):
     kind: Kind
     scope: Scope
     lock: Literal["ticket", "queue"] | None = None
+    lock_scope: Scope | None = None
     waiting: Literal["sleep", "optimistic"] = "sleep"
     interrupts_off: bool = False
     batch: str | None = Field(default=None, max_length=LONGEST)
@@ -90,6 +93,8 @@ class Structure(Description):
             raise misfit("lock", f"a {self.kind} needs \"ticket\" or \"queue\"")
         if not needs_lock and self.lock is not None:
             raise misfit("lock", f"a {self.kind} has no lock of its own")
+        if self.lock_scope is not None and self.kind not in ("percpu_counter", "locked_count"):
+            raise misfit("lock_scope", "belongs to percpu_counter and locked_count")
         if (self.kind in ("percpu_counter", "sloppy_counter")) != (self.batch is not None):
             raise misfit("batch", "belongs to percpu_counter and sloppy_counter, and they need it")
         if (self.kind == "tlb") != (self.pages_per_flush is not None):
@@ -97,6 +102,11 @@ class Structure(Description):
         if self.copies > 1 and (self.kind in _UNDIVIDED or self.scope in ("core", "node")):
             raise misfit("copies", f"a {self.kind} of scope {self.scope} is divided by core already, or not at all")
         return self
+
+    @property
+    def around(self) -> Structure:
+        """The structure at the scope of the lock inside."""
+        return self if self.lock_scope is None else self.model_copy(update={"scope": self.lock_scope})
 
     def __repr__(self) -> str:
         return f"<Structure {self.kind}, one a {self.scope}>"

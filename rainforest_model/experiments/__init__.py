@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import re
+from collections.abc import Callable
 from types import ModuleType
 
 from ..errors import InputError
@@ -46,6 +47,40 @@ def experiment(id: str) -> ModuleType:
         reason = f"{missing[0]} is in the paper but not modelled yet; modelled: {', '.join(ids())}"
         raise InputError(reason, key="id", value=id)
     raise InputError(f"no such experiment; known: {', '.join(ids())}", key="id", value=id)
+
+
+def explained(id: str) -> dict[str, Callable]:
+    """What can be explained under this name: conditions of a workload, or all that an experiment offers.
+
+    Parameters
+    ----------
+    id : str
+        A name that an experiment's ``EXPLAINED`` has, or an experiment's id or its unique beginning.
+
+    Returns
+    -------
+    dict of str to callable
+        By name: system, options and, if wanted, cores to a scenario.
+
+    Raises
+    ------
+    InputError
+        If there is nothing of this name.
+
+    Examples
+    --------
+    >>> list(explained("mmap")), list(explained("fig06"))
+    (['mmap'], ['malloc', 'munmap', 'open'])
+    """
+    offers = {name: getattr(experiment(name), "EXPLAINED", {}) for name in ids()}
+    by_name = {name: conditions for offer in offers.values() for name, conditions in offer.items()}
+    if id in by_name:
+        return {id: by_name[id]}
+    fits = [offer for name, offer in offers.items() if id and name.startswith(id) and offer]
+    if len(fits) == 1:
+        return fits[0]
+    homes = [name for name, offer in offers.items() if offer]
+    raise InputError(f"nothing of this name is explained; known: {', '.join([*by_name, *homes])}", key="id", value=id)
 
 
 def summary(id: str) -> str:

@@ -21,12 +21,14 @@ from itertools import pairwise
 
 from .. import paper, plots
 from ..descriptions.scenario import Scenario
+from ..errors import InputError
 from ..results import Results
 from ..simulation import scenario
 from .common import Options, Replicated, caption, curves, notes, run_all, statistics
 
 TITLE = "mmap latency by cores and processes, Linux 4.9.40"
 KEYS = ["program", "cores", "processes"]
+CORES_OF_AN_INSTANCE = 2
 CORES = (4, 8, 12)
 PROCESSES = (1, 4, 8, 12)
 PROGRAMS = ("mmap", "malloc", "page_fault")
@@ -44,6 +46,25 @@ def describe(options: Options) -> dict[tuple, Scenario]:
                     duration=options.span("30 ms", "120 ms"),
                 )
     return found
+
+
+def explained(system: str, options: Options, cores: int = 12) -> Scenario:
+    """mmap with a process for each core, as here; on a divided system in OS instances of two cores, as in figure 6.
+
+    Raises
+    ------
+    InputError
+        If the cores cannot be divided so, or are more than the machine has.
+    """
+    if cores < 1 or cores % CORES_OF_AN_INSTANCE:
+        raise InputError(f"OS instances have {CORES_OF_AN_INSTANCE} cores each", key="cores", value=cores)
+    return scenario(
+        "S-A", system, "mmap", cores=cores, partitions=cores // CORES_OF_AN_INSTANCE, processes=CORES_OF_AN_INSTANCE,
+        duration=options.span("10 ms", "40 ms"),
+    )
+
+
+EXPLAINED = {"mmap": explained}
 
 
 def run(options: Options) -> Results:

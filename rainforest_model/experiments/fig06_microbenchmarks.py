@@ -21,6 +21,7 @@ import pandas as pd
 from .. import paper, plots
 from ..descriptions.load import system, systems
 from ..descriptions.scenario import Scenario
+from ..errors import InputError
 from ..results import Results
 from ..simulation import scenario
 from ..workloads import structures_of, workload
@@ -70,6 +71,28 @@ def describe(options: Options) -> dict[tuple, Scenario]:
                 "S-A", "linux-2.6.32", program, structures=_private(cause), **common
             )
     return found
+
+
+def _explained(program: str):
+    def explained(system: str, options: Options, cores: int = 2 * INSTANCES) -> Scenario:
+        """One program in OS instances of two cores, with a process of two threads each.
+
+        Raises
+        ------
+        InputError
+            If the cores cannot be divided so, or are more than the machine has.
+        """
+        if cores < 1 or cores % 2:
+            raise InputError("OS instances have 2 cores each", key="cores", value=cores)
+        return scenario(
+            "S-A", system, program, cores=cores, partitions=cores // 2, threads=2,
+            duration=options.span(*SPANS[program]),
+        )
+
+    return explained
+
+
+EXPLAINED = {program: _explained(program) for program in PROGRAMS}
 
 
 def run(options: Options) -> Results:

@@ -353,7 +353,7 @@ class Body:
 
     def _locked_section(self, name: str, s: Structure, path: str, key: str) -> None:
         """Take the structure's own spin lock, write the count that it protects, release it."""
-        codes, place = _INNER[s.lock], self._place(f"{name}.lock", tb.SPIN_LOCK, s)
+        codes, place = _INNER[s.lock], self._place(f"{name}.lock", tb.SPIN_LOCK, s.around)
         self._take(name, codes, place, s.interrupts_off)
         self.code.emit(f"write {name}", op.LINE_WRITE, *self._place(f"{name}.value", tb.LINE, s))
         self._path(path, key)
