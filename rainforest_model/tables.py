@@ -198,8 +198,6 @@ class Tables:
         Ticks of load, store, atomic by distance.
     read_occupancy, write_occupancy : int
         Ticks for which a request keeps a line busy.
-    interrupt_deliver : int
-        Ticks from the send of an interrupt to its arrival.
     series : list of str
         Names of the measured latencies.
     queue_capacity : int
@@ -226,7 +224,6 @@ class Tables:
     latency: np.ndarray
     read_occupancy: int
     write_occupancy: int
-    interrupt_deliver: int
     series: list[str]
     queue_capacity: int = 4096
     labels: list[str] = field(default_factory=list)

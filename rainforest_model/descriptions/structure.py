@@ -57,6 +57,11 @@ class Structure(Description):
         Of ``tlb``: pages gathered before the next flush.
     single_page_limit : int
         Of ``tlb``: up to so many pages are flushed one by one.
+    transport : {"interrupts", "messages"}
+        Of ``tlb``: how other cores are told.  ``messages``: a monitor on each core polls for cache lines, and
+        answers by one.
+    phases : int
+        Of a ``tlb`` by messages: rounds of them until all agree (1 or 2 phases of a commit).
     label : str, optional
         The kernel's own name, where the key is not.
     source : str
@@ -72,6 +77,8 @@ class Structure(Description):
     slots: int = Field(default=0, ge=0, le=64)
     pages_per_flush: int | None = Field(default=None, ge=1, le=2**31)
     single_page_limit: int = Field(default=0, ge=0, le=2**31)
+    transport: Literal["interrupts", "messages"] = "interrupts"
+    phases: int = Field(default=1, ge=1, le=2)
     label: str | None = None
     source: str = Field(min_length=3)
 
@@ -86,6 +93,11 @@ class Structure(Description):
             raise misfit("batch", "belongs to percpu_counter and sloppy_counter, and they need it")
         if (self.kind == "tlb") != (self.pages_per_flush is not None):
             raise misfit("pages_per_flush", "belongs to tlb, and it needs it")
+        by_messages = self.transport == "messages"
+        if by_messages and (self.kind != "tlb" or self.slots):
+            raise misfit("transport", "messages are for a tlb without slots")
+        if self.phases > 1 and not by_messages:
+            raise misfit("phases", "only messages have phases; an interrupt is answered once")
         return self
 
     def __repr__(self) -> str:

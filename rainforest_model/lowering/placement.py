@@ -79,10 +79,13 @@ class Placement:
         """All threads: those of the loads, then the kernel's own."""
         threads: list[Thread] = []
         process = 0
+        first: dict[tuple[int, int], int] = {}
         placed = [0] * self.parts
         for number, load in enumerate(self.scenario.loads):
             for copy in load.copies(self.scenario.partitions):
                 partition = copy if self.parts > 1 else 0
+                joined = load.joins is not None
+                first[number, copy] = first[load.joins, copy] if joined else process
                 cores = self.partition_cores(partition)
                 cores = (cores if load.pinned else self._spread(cores)) or (0,)
                 for p in range(load.processes):
@@ -93,9 +96,11 @@ class Placement:
                         domain = tb.OUTSIDE if load.place == "outside" else partition
                         cpus = self.cpus(partition)
                         threads.append(
-                            Thread(name, load.program, partition, process, domain, home, load.pinned, cpus)
+                            Thread(
+                                name, load.program, partition, first[number, copy] + p, domain, home, load.pinned, cpus
+                            )
                         )
-                    process += 1
+                    process += not joined
         threads += self._housekeeping()
         return threads
 
