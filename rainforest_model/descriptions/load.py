@@ -127,7 +127,7 @@ def beyond() -> dict[str, list[str]]:
     Examples
     --------
     >>> beyond()["kernel"]
-    ['barrelfish']
+    ['barrelfish', 'linux-6.12']
     """
     kinds = {"machine": Machine, "kernel": Kernel}
     return {kind: [id for id in _findable(model) if id not in _shipped(model)] for kind, model in kinds.items()}

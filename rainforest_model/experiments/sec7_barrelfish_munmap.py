@@ -130,7 +130,8 @@ def figure(results: Results):
             ax.set_xticks(PAGES, [str(pages) for pages in PAGES])
             ax.set_xlabel("pages unmapped")
             ax.set_title(title)
-        changed.set_ylim(by_pages.get_ylim())
+        by_pages.set_ylabel("time of an unmap (us)")
+        changed.sharey(by_pages)
         by_cores.legend(loc="upper left")
         changed.legend(loc="upper left", fontsize=6)
     return fig
