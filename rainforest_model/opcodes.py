@@ -34,7 +34,8 @@ LOOP                    register, target while passes are left
 EVERY                   register, period, target when not yet
 FLUSH_TEST              target when no other core has the address space loaded
 FLUSH                   ticks to send to one target, of a target's handler until it answers and
-                        after that, shared answer word
+                        after that, from one answer to the next, from a send to its arrival, and
+                        whether it arrives as a cache line, whose transfer comes on top
 SEND, RECEIVE           symbol
 SCATTER                 symbol, copies, parts for each
 RECEIVE_PART            symbol

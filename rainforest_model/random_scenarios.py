@@ -114,7 +114,8 @@ class Lot:
         costs = {
             name: self.ns(300) for name in (
                 "syscall_enter", "syscall_exit", "fault_enter", "fault_exit", "counter_fold", "counter_local",
-                "count_section", "reference_local", "rcu_read", "flush_hypercall", *self.PATHS,
+                "count_section", "reference_local", "rcu_read", "flush_hypercall", "monitor_call", "monitor_return",
+                "message_send", "message_poll", "message_receive", "capability_check", *self.PATHS,
             )
         }
         return System(
@@ -136,6 +137,7 @@ class Lot:
         own_lock = kind in ("percpu_counter", "locked_count", "tlb")
         scopes = SCOPES[2:] if kind in ("percpu_counter", "tlb") else SCOPES
         slots = rng.choice([0, 1, 2, 8]) if kind == "tlb" else 0
+        by_messages = kind == "tlb" and not slots and rng.random() < 0.5
         return Structure(
             kind=kind, scope=rng.choice(scopes), source=SOURCE,
             lock=rng.choice(["ticket", "queue"]) if own_lock and (kind != "tlb" or slots) else None,
@@ -144,6 +146,8 @@ class Lot:
             batch=str(rng.randint(1, 6)) if kind in ("percpu_counter", "sloppy_counter") else None,
             slots=slots, pages_per_flush=8 if kind == "tlb" else None,
             single_page_limit=rng.choice([0, 2]) if kind == "tlb" else 0,
+            transport="messages" if by_messages else "interrupts",
+            phases=rng.choice([1, 2]) if by_messages else 1,
         )
 
     def draw_structures(self) -> dict[str, Structure]:

@@ -35,7 +35,7 @@ SCALARS = ("cores", "partitions", "duration", "warmup", "stagger")
 KEYS = ("title", "machine", "system", *SCALARS, "load", "structures", "costs", "run")
 """What may stand at the top of a scenario file."""
 SYSTEM_KEYS = ("id", "kernel", "partitioning")
-LOAD_KEYS = ("program", "parameters", "processes", "threads", "place", "pinned", "partition")
+LOAD_KEYS = ("program", "parameters", "processes", "threads", "place", "pinned", "partition", "joins")
 MOST_REPLICATIONS = 10_000
 
 

@@ -196,10 +196,8 @@ class Tables:
         Row of `latency` for a pair of sockets.
     latency : int64[4, 4]
         Ticks of load, store, atomic by distance; and for which a write keeps the line busy.
-    read_occupancy, write_occupancy : int
-        Ticks for which a request keeps a line busy: a read, and a write on one socket.
-    interrupt_deliver : int
-        Ticks from the send of an interrupt to its arrival.
+    read_occupancy : int
+        Ticks for which a read keeps a line busy.
     series : list of str
         Names of the measured latencies.
     queue_capacity : int
@@ -225,8 +223,6 @@ class Tables:
     distance: np.ndarray
     latency: np.ndarray
     read_occupancy: int
-    write_occupancy: int
-    interrupt_deliver: int
     series: list[str]
     queue_capacity: int = 4096
     labels: list[str] = field(default_factory=list)

@@ -277,7 +277,7 @@ def test_a_mapping_of_128_mb_passes_every_batch(kernel, machine):
 def test_batches_of_pages(kernel):
     constants = {name: constant.plain() for name, constant in load.kernel(kernel).constants.items()}
     tracks = int(kernel == "linux-4.9.40")  # there a flush covers what was mapped, not all that is unmapped
-    assert constants == {"pagevec": 14, "pcp_batch": 31, "gather_tracks_pages": tracks}
+    assert constants.items() >= {"pagevec": 14, "pcp_batch": 31, "gather_tracks_pages": tracks}.items()
 
 
 @pytest.mark.parametrize(("kernel", "flushes"), [*((id, 65) for id in OLD), *((id, 4) for id in NEW)])

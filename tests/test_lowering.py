@@ -160,8 +160,20 @@ FLUSH = pg.syscall("call", pg.flush_tlb("s", 3))
 def test_a_flush_with_slots_waits_under_a_slots_lock():
     assert lowered("tlb", FLUSH)[1:-1] == [
         ("COMPUTE",), ("FLUSH_TEST", 6),
-        ("TICKET_LOCK", 0, op.PLACE_SLOT, 2), ("FLUSH", 0, 0, 0, 1), ("TICKET_UNLOCK",),
+        ("TICKET_LOCK", 0, op.PLACE_SLOT, 2), ("FLUSH",), ("TICKET_UNLOCK",),
     ]
+
+
+def test_answers_to_a_slot_queue_for_the_line_of_its_word():
+    def gap(**keys) -> int:
+        meant = scenario(
+            "S-A", "linux-2.6.32", pg.program("p", FLUSH), structures={"s": structure("tlb", **keys)}
+        )
+        table = lower(meant).ops
+        return int(table[table[:, 0] == op.FLUSH][0, 4])
+
+    occupancy = load.machine("S-A").coherence.write_occupancy.ns(2.4)
+    assert (gap(), gap(slots=0, lock=None)) == (round(occupancy * NS), 0)
 
 
 def test_a_flush_without_slots_takes_no_lock():

@@ -13,6 +13,7 @@ from rainforest_model.descriptions.scenario import Load, Scenario
 from rainforest_model.descriptions.structure import Structure
 from rainforest_model.engine import loop
 from rainforest_model.engine.door import CompiledEngine
+from rainforest_model.experiments import sec7_barrelfish_munmap
 from rainforest_model.lowering import lower
 from rainforest_model.outcome import StopReason
 from rainforest_model.random_scenarios import Lot, number
@@ -199,6 +200,11 @@ def test_shipped_workloads_on_shipped_systems(system, workload, placement):
         loads=tuple(Load(program=program, **PLACEMENTS[placement]) for program in programs),
     )
     assert assert_twins(lower(scenario), events=3000) is StopReason.REACHED
+
+
+@pytest.mark.parametrize("cores", [2, 12])
+def test_an_unmap_by_messages(cores):
+    assert assert_twins(lower(sec7_barrelfish_munmap.point("barrelfish", cores, 4, "2 ms")), events=6000)
 
 
 # --- random programs on random machines -------------------------------------------------------------------

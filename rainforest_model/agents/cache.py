@@ -19,16 +19,12 @@ class Interconnect:
 
     Attributes
     ----------
-    read_occupancy, write_occupancy : int
-        Ticks for which one request keeps a line busy: the next request for it starts only then.
-    interrupt_delivery : int
-        Ticks from the send of an inter-processor interrupt to its arrival.
+    read_occupancy : int
+        Ticks for which a read keeps a line busy: the next request for it starts only then.
     """
 
     def __init__(self, tables: Tables):
         self.read_occupancy = tables.read_occupancy
-        self.write_occupancy = tables.write_occupancy
-        self.interrupt_delivery = tables.interrupt_deliver
         self._latency = tables.latency.tolist()
         self._distance = tables.distance.tolist()
 

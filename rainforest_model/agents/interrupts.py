@@ -14,15 +14,16 @@ if TYPE_CHECKING:
 
 @dataclass(eq=False)
 class Shootdown:
-    """A TLB flush under way: its sender waits until every target has run the handler and answered.
+    """A TLB flush under way, or a phase of it: its sender waits until every target has run the handler and answered.
 
     Attributes
     ----------
     sender : Task
     until_answer, after_answer : int
         Ticks of the handler at a target until it answers, and after that.
-    shared_answer : bool
-        Whether all targets answer by clearing their bit in one word, whose line serves one writer at a time.
+    answer_gap : int
+        Ticks from one answer to the next: targets clear their bit in one word, whose line serves one writer at a
+        time, or the sender reads their messages one by one; 0 where answers do not wait for each other.
     missing : int
         Targets that have not answered.
     answered_at : int
@@ -32,7 +33,7 @@ class Shootdown:
     sender: Task
     until_answer: int
     after_answer: int
-    shared_answer: bool
+    answer_gap: int
     missing: int
     answered_at: int
 
@@ -94,8 +95,8 @@ class Inbox:
         sender, home = shootdown.sender, shootdown.sender.core
         links = core.model.interconnect
         answer = core.stolen_until - shootdown.after_answer + links.transfer(core, home, LOAD)
-        if shootdown.shared_answer:
-            answer = max(answer, shootdown.answered_at + links.write_occupancy)
+        if shootdown.answer_gap:
+            answer = max(answer, shootdown.answered_at + shootdown.answer_gap)
         shootdown.answered_at = max(answer, shootdown.answered_at)
         shootdown.missing -= 1
         if shootdown.missing == 0:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from .. import opcodes as op
 from ..outcome import StopReason
-from ..tables import ATOMIC, LAST_TICK, STORE, Tables
+from ..tables import ATOMIC, LAST_TICK, LOAD, STORE, Tables
 from .interrupts import Shootdown
 from .queue import Request
 from .states import State
@@ -207,17 +207,21 @@ class Operations:
             self.pc = after
         return 0
 
-    def flush(self, send_ticks, until_answer, after_answer, shared_answer):
-        """Interrupt all other cores that have the address space loaded, in turn, and wait for all."""
+    def flush(self, send_ticks, until_answer, after_answer, answer_gap, delivery, as_line):
+        """Tell all other cores that have the address space loaded, in turn, and wait for all.
+
+        An interrupt takes the same time to each; a message `as_line` also moves a cache line to its reader.
+        """
         now, targets = self.model.now, self._others_with_my_address_space()
         if not targets:
             return 0
         sent = now + len(targets) * send_ticks
         shootdown = Shootdown(
-            self, until_answer, after_answer, bool(shared_answer), missing=len(targets), answered_at=sent
+            self, until_answer, after_answer, answer_gap, missing=len(targets), answered_at=sent
         )
         for nth, core in enumerate(targets, start=1):
-            core.inbox.send(shootdown, now + nth * send_ticks + self.model.interconnect.interrupt_delivery)
+            moved = self.model.interconnect.transfer(self.core, core, LOAD) if as_line else 0
+            core.inbox.send(shootdown, now + nth * send_ticks + delivery + moved)
         self.state = State.ANSWER_WAIT
         return WAITS
 

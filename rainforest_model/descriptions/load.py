@@ -30,8 +30,17 @@ _FOLDERS = {
 }
 
 
+BEYOND = "beyond"
+"""Folder of what is found by its id, but is not among the machines and systems that the paper compares throughout."""
+
+
 def _shipped(model: type[_Model]) -> dict[str, Path]:
     return {path.stem: path for path in sorted(data_path(_FOLDERS[model]).glob("*.toml"))}
+
+
+def _findable(model: type[_Model]) -> dict[str, Path]:
+    beyond = data_path(_FOLDERS[model]) / BEYOND
+    return _shipped(model) | {path.stem: path for path in sorted(beyond.glob("*.toml"))}
 
 
 @cache
@@ -41,12 +50,12 @@ def _load(model: type[_Model], path: Path) -> _Model:
 
 def _find(model: type[_Model], id: str, key: str) -> _Model:
     """A shipped description by its id, or a user's by its path."""
-    shipped = _shipped(model)
-    if id in shipped:
-        return _load(model, shipped[id])
+    findable = _findable(model)
+    if id in findable:
+        return _load(model, findable[id])
     if str(id).endswith(".toml"):
         return validated(model, read_toml(id), id)
-    raise InputError(f"no such {key}; known: {', '.join(shipped)}; or the path of a .toml file", key=key, value=id)
+    raise InputError(f"no such {key}; known: {', '.join(findable)}; or the path of a .toml file", key=key, value=id)
 
 
 def machine(id: str) -> Machine:
@@ -209,8 +218,20 @@ def channels() -> list[str]:
 
 
 def machines() -> list[str]:
-    """Ids of the shipped machines."""
+    """Ids of the paper's machines."""
     return list(_shipped(Machine))
+
+
+def beyond() -> dict[str, list[str]]:
+    """Ids of machines and kernels that are shipped beside the paper's own set.
+
+    Examples
+    --------
+    >>> beyond()["kernel"]
+    ['barrelfish', 'linux-6.12']
+    """
+    kinds = {"machine": Machine, "kernel": Kernel}
+    return {kind: [id for id in _findable(model) if id not in _shipped(model)] for kind, model in kinds.items()}
 
 
 def systems() -> list[str]:
@@ -248,9 +269,10 @@ def system(id: str, kernel: str | None = None) -> System:
     >>> system("rainforest", kernel="linux-4.9.40")
     <System rainforest on linux-4.9.40>
     """
-    if id in _shipped(Kernel) and kernel is None:
+    if id in _findable(Kernel) and kernel is None:
         return System(kernel=_find(Kernel, id, "kernel"), partitioning=partitioning("linux"))
     if id not in _shipped(Partitioning) and not str(id).endswith(".toml"):
-        raise InputError(f"no such system; known: {', '.join(systems())}", key="system", value=id)
+        known = ", ".join([*systems(), *beyond()["kernel"]])
+        raise InputError(f"no such system; known: {known}", key="system", value=id)
     how = partitioning(id)
     return System(kernel=_find(Kernel, kernel or how.default_kernel, "kernel"), partitioning=how)

@@ -31,6 +31,9 @@ class Load(Description):
         Whether each thread keeps to one core.
     partition : int, optional
         The one partition that runs it, counted from 0; without a number each of them runs a copy.
+    joins : int, optional
+        Number of an earlier load, counted from 0, to whose processes these threads belong: they share its address
+        space.  Without a number they have processes of their own.
     """
 
     program: Program
@@ -39,6 +42,7 @@ class Load(Description):
     place: Literal["partition", "outside"] = "partition"
     pinned: bool = False
     partition: int | None = Field(default=None, ge=0, lt=MAX_CORES)
+    joins: int | None = Field(default=None, ge=0)
 
     def copies(self, partitions: int) -> range:
         """Numbers of its copies: outside it runs once, else in its partition, or in each."""
@@ -102,10 +106,22 @@ class Scenario(Description):
             if load.partition is not None and load.partition >= self.partitions:
                 reason = f"{load.partition}, but there are {self.partitions}, counted from 0"
                 raise misfit(("loads", number, "partition"), reason)
+        self._fit_joins()
         tasks = sum(load.processes * load.threads * len(load.copies(self.partitions)) for load in self.loads)
         if tasks > MAX_TASKS:
             raise misfit("loads", f"{tasks} threads; the engines have room for {MAX_TASKS}")
         return self
+
+    def _fit_joins(self) -> None:
+        for number, load in enumerate(self.loads):
+            if load.joins is None:
+                continue
+            if load.joins >= number:
+                raise misfit(("loads", number, "joins"), "must be the number of an earlier load")
+            host = self.loads[load.joins]
+            if (host.processes, host.place, host.partition) != (load.processes, load.place, load.partition):
+                reason = f"load {load.joins} differs in processes, place or partition"
+                raise misfit(("loads", number, "joins"), reason)
 
     def _fit_shares(self) -> None:
         if not self.shares:

@@ -66,6 +66,11 @@ class Structure(Description):
         Of ``tlb``: pages gathered before the next flush.
     single_page_limit : int
         Of ``tlb``: up to so many pages are flushed one by one.
+    transport : {"interrupts", "messages"}
+        Of ``tlb``: how other cores are told.  ``messages``: a monitor on each core polls for cache lines, and
+        answers by one.
+    phases : int
+        Of a ``tlb`` by messages: rounds of them until all agree (1 or 2 phases of a commit).
     label : str, optional
         The kernel's own name, where the key is not.
     source : str
@@ -83,6 +88,8 @@ class Structure(Description):
     copies: int = Field(default=1, ge=1, le=64)
     pages_per_flush: int | None = Field(default=None, ge=1, le=2**31)
     single_page_limit: int = Field(default=0, ge=0, le=2**31)
+    transport: Literal["interrupts", "messages"] = "interrupts"
+    phases: int = Field(default=1, ge=1, le=2)
     label: str | None = None
     source: str = Field(min_length=3)
 
@@ -101,6 +108,11 @@ class Structure(Description):
             raise misfit("pages_per_flush", "belongs to tlb, and it needs it")
         if self.copies > 1 and (self.kind in _UNDIVIDED or self.scope in ("core", "node")):
             raise misfit("copies", f"a {self.kind} of scope {self.scope} is divided by core already, or not at all")
+        by_messages = self.transport == "messages"
+        if by_messages and (self.kind != "tlb" or self.slots):
+            raise misfit("transport", "messages are for a tlb without slots")
+        if self.phases > 1 and not by_messages:
+            raise misfit("phases", "only messages have phases; an interrupt is answered once")
         return self
 
     @property

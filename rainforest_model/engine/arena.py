@@ -15,15 +15,15 @@ from .. import tables as tb
 # --- header -----------------------------------------------------------------------------------------
 (
     NOW, EVENTS, STATUS, CULPRIT, TASKS, CORES, INBOX_SLOT, TICK_SLOT, LEAVES, WARMUP, CORE0, TRACE, TRACE_SIZE,
-    HIST, SERIES, MOMENTS, READ_OCC, WRITE_OCC, DELIVER, LATENCY, DISTANCE, SOCKETS, QUEUE_SIZE, TRACED, STEPS, ACTING,
+    HIST, SERIES, MOMENTS, READ_OCC, LATENCY, DISTANCE, SOCKETS, QUEUE_SIZE, TRACED, STEPS, ACTING,
     GROUPS, MIX, MIX_CHANGED, MIX_MASK, WEIGHTS, MIXES, REQUESTS, FREE_REQUEST, SENT, ANSWERED, LOST, ARRIVALS,
-) = range(38)
+) = range(36)
 HEADER = 40
 
 # --- task -------------------------------------------------------------------------------------------
 (
     PC, STATE, CORE, T0, NO_PREEMPT, IRQ_OFF, BIND, STREAMS, HELD, REGS, SLOT, NEXT, REMAIN, VRUNTIME, SINCE, PICKED,
-    SPACE, DOMAIN, PINNED, ACKS, ACK_TIME, HANDLER, ROLE, RETRY, LAST_CORE, SHARED_ACK,
+    SPACE, DOMAIN, PINNED, ACKS, ACK_TIME, HANDLER, ROLE, RETRY, LAST_CORE, ANSWER_GAP,
     AFTER_ANSWER, GROUP, SLOWDOWN, REQUEST,
 ) = range(30)
 TASK_WIDTH = 32
@@ -161,7 +161,7 @@ def build(layout: Layout, warmup: int) -> np.ndarray:
     header = {
         TASKS: n_tasks, CORES: n_cores, INBOX_SLOT: inbox, TICK_SLOT: tick, WARMUP: warmup, CORE0: layout.core0,
         TRACE: layout.trace, TRACE_SIZE: layout.trace_size, SERIES: len(t.series), READ_OCC: t.read_occupancy,
-        WRITE_OCC: t.write_occupancy, DELIVER: t.interrupt_deliver, LATENCY: layout.latency,
+        LATENCY: layout.latency,
         DISTANCE: layout.distance, SOCKETS: len(t.distance), QUEUE_SIZE: t.queue_capacity, CULPRIT: -1,
         GROUPS: t.groups, MIX_MASK: layout.mix_slots - 1, WEIGHTS: layout.weights, MIXES: layout.mixes,
         REQUESTS: layout.requests, ARRIVALS: layout.arrivals,

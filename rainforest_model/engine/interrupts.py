@@ -8,6 +8,7 @@ from .arena import (
     ACKS,
     ACTING,
     AFTER_ANSWER,
+    ANSWER_GAP,
     C_DOMAIN,
     C_INDEX,
     CORE,
@@ -27,12 +28,10 @@ from .arena import (
     PICKED,
     QUEUED,
     RUNNING,
-    SHARED_ACK,
     SLOT,
     STATE,
     TICK_PENDING,
     TICK_SLOT,
-    WRITE_OCC,
 )
 from .coherence import LOAD, transfer
 from .scheduler import want_switch
@@ -90,9 +89,9 @@ def _handle(a, tree, c, i, now):
         a[c + LOADED] = -1
     home = a[sender + CORE]
     answer = a[c + IRQ_UNTIL] - a[sender + AFTER_ANSWER] + transfer(a, c, home, LOAD)
-    if a[sender + SHARED_ACK]:
-        # All targets clear their bit in one word: its line serves one writer at a time.
-        answer = max(answer, a[sender + ACK_TIME] + a[WRITE_OCC])
+    if a[sender + ANSWER_GAP]:
+        # Answers come one at a time: in one word, whose line serves one writer, or read one by one.
+        answer = max(answer, a[sender + ACK_TIME] + a[sender + ANSWER_GAP])
     a[sender + ACK_TIME] = max(answer, a[sender + ACK_TIME])
     a[sender + ACKS] -= 1
     if a[sender + ACKS] == 0:

@@ -13,6 +13,7 @@ from .arena import (
     ACKS,
     ACTING,
     AFTER_ANSWER,
+    ANSWER_GAP,
     BIND,
     C_INDEX,
     C_SOCKET,
@@ -22,7 +23,6 @@ from .arena import (
     CORES,
     CULPRIT,
     CURRENT,
-    DELIVER,
     EVENTS,
     FINE,
     GROUP,
@@ -49,7 +49,6 @@ from .arena import (
     REGS,
     RESCHED,
     RETRY,
-    SHARED_ACK,
     SLOT,
     SLOT_BITS,
     SLOT_MASK,
@@ -127,17 +126,20 @@ def _record(a, f, hist, series, value):
 
 @compiled
 def _flush(a, tree, t, i, now):
-    """Interrupt every other core that has the address space of `t` loaded, one after the other, and wait."""
+    """Tell every other core that has the address space of `t` loaded, one after the other, and wait for all."""
     c = a[t + CORE]
     sent = 0
     a[t + HANDLER] = a[i + 2]
     a[t + AFTER_ANSWER] = a[i + 3]
-    a[t + SHARED_ACK] = a[i + 4]
+    a[t + ANSWER_GAP] = a[i + 4]
     for k in range(a[CORES]):
         target = a[CORE0] + k * CORE_WIDTH
         if target != c and a[target + LOADED] == a[t + SPACE]:
             sent += 1
-            interrupt(a, tree, target, t, now + sent * a[i + 1] + a[DELIVER])
+            arrival = now + sent * a[i + 1] + a[i + 5]
+            if a[i + 6]:
+                arrival += coherence.transfer(a, c, target, coherence.LOAD)
+            interrupt(a, tree, target, t, arrival)
     if sent == 0:
         return 0
     a[t + ACKS] = sent

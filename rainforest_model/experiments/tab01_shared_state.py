@@ -5,7 +5,8 @@ and its events stay within a subOS.
 
 What we read into it: an application is a process in a partition of its own (on plain Linux: any process),
 and a structure is shared when two of them use the same copy, which its scope decides.  A system's row lists
-the structures of the modelled programs; IX, Barrelfish and Arrakis are not described yet.
+the structures of the modelled programs; IX and Arrakis are not described,
+and of Barrelfish only what an unmap needs (`sec7_barrelfish_munmap`).
 """
 
 from __future__ import annotations

@@ -109,8 +109,6 @@ class Assembly:
             distance=distance,
             latency=latency,
             read_occupancy=coherence.read_occupancy.ticks(self.clock),
-            write_occupancy=coherence.write_occupancy.ticks(self.clock),
-            interrupt_deliver=self.machine.interrupt.deliver.ticks(self.clock),
             series=code.series,
             labels=code.labels,
             queue_capacity=PARTS_CAPACITY if code.receivers else tb.Tables.queue_capacity,

@@ -96,10 +96,13 @@ class Placement:
         """All threads: those of the loads, then the kernel's own."""
         threads: list[Thread] = []
         process = 0
+        first: dict[tuple[int, int], int] = {}
         placed = [0] * self.parts
         for number, load in enumerate(self.scenario.loads):
             for copy in load.copies(self.scenario.partitions):
                 partition = copy if self.parts > 1 else 0
+                joined = load.joins is not None
+                first[number, copy] = first[load.joins, copy] if joined else process
                 cores = self.partition_cores(partition)
                 cores = (cores if load.pinned else self._spread(cores)) or (0,)
                 size = self._size(partition)
@@ -110,9 +113,12 @@ class Placement:
                         name = f"{load.program.id}.{number}/{copy}.{p}.{k}"
                         domain = tb.OUTSIDE if load.place == "outside" else partition
                         threads.append(
-                            Thread(name, load.program, partition, process, domain, home, load.pinned, *size)
+                            Thread(
+                                name, load.program, partition, first[number, copy] + p, domain, home, load.pinned,
+                                *size,
+                            )
                         )
-                    process += 1
+                    process += not joined
         threads += self._housekeeping()
         return threads
 

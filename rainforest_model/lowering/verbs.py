@@ -453,21 +453,47 @@ class Body:
         self.code.emit("flush own TLB", op.COMPUTE, self._span(local, key))
         if s.scope == "core":
             return
+        if s.transport == "messages":
+            self._agree(s, pages, local, key)
+        else:
+            self._shoot_down(item.what, s, local, refill, key)
+
+    def _agree(self, s: Structure, pages: int, local_ns: float, key: str) -> None:
+        """Have the monitors of other cores agree by messages, a round of them a phase; the last one flushes."""
+        self._path("monitor_call", key)
+        test = self.code.emit("others to ask?", op.FLUSH_TEST)
+        send, poll, receive, back = (
+            self._path_ns(name, key) for name in ("message_send", "message_poll", "message_receive", "monitor_return")
+        )
+        check = self._path_ns("capability_check", key) * pages
+        for phase in range(s.phases):
+            work = local_ns if phase == s.phases - 1 else 0.0
+            until = self._span(receive + check + work + send, key)
+            self.code.emit(
+                f"phase {phase + 1}", op.FLUSH, ticks(send), until, ticks(back), ticks(receive), ticks(poll), 1
+            )
+        self.code.rows[test][1] = self.code.here
+
+    def _shoot_down(self, name: str, s: Structure, local_ns: float, refill_ns: float, key: str) -> None:
+        """Interrupt other cores, which flush and answer; with slots, as the holder of one of them."""
+        machine, clock = self.low.machine, self.low.clock
         test = self.code.emit("others to flush?", op.FLUSH_TEST)
         self._path("flush_hypercall", key)
         slots = None
         if s.slots:
-            symbol = self.code.symbol(f"{item.what}.slots", tb.SPIN_LOCK, s.scope, str(s.slots))
+            symbol = self.code.symbol(f"{name}.slots", tb.SPIN_LOCK, s.scope, str(s.slots))
             slots = (symbol, op.PLACE_SLOT, s.slots)
-            self._take(item.what, _INNER[s.lock], slots, False)
+            self._take(name, _INNER[s.lock], slots, False)
         # The target answers when it has flushed; leaving the handler and missing in the TLB come after that.
         entry = machine.interrupt.entry.ns(clock) / 2
+        # With slots all targets clear their bit in one word, whose line serves one writer at a time.
+        gap = machine.coherence.write_occupancy.ticks(clock) if s.slots else 0
         self.code.emit(
-            "flush others", op.FLUSH, machine.interrupt.send.ticks(clock), ticks(entry + local),
-            ticks(entry + refill), int(bool(s.slots)),
+            "flush others", op.FLUSH, machine.interrupt.send.ticks(clock), ticks(entry + local_ns),
+            ticks(entry + refill_ns), gap, machine.interrupt.deliver.ticks(clock),
         )
         if slots:
-            self._release(item.what, _INNER[s.lock], slots[0], False)
+            self._release(name, _INNER[s.lock], slots[0], False)
         self.code.rows[test][1] = self.code.here
 
     def _queue(self, name: str) -> int:
