@@ -84,6 +84,20 @@ def describe(options: Options) -> dict[tuple, Scenario]:
     return found
 
 
+def explained(system: str, options: Options, cores: int = MOST) -> Scenario:
+    """A server on each core, as here.
+
+    Raises
+    ------
+    InputError
+        If the cores cannot be divided among the OS instances, or are more than the machine has.
+    """
+    return memcached_on(system, cores, duration=options.span("12 ms", "20 ms"), warmup="4 ms")
+
+
+EXPLAINED = {"memcached": explained}
+
+
 def _throughput(runs: Mapping[Key, Run]) -> pd.DataFrame:
     """Million gets a second of each key and replication."""
     rows = []
