@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import TypeVar
@@ -10,8 +11,9 @@ from pydantic import BaseModel
 
 from ..errors import InputError
 from ..resources import data_path
+from .channel import Channel, Stack
 from .ficm import Ficm
-from .fitted import with_fitted
+from .fitted import fitted_values, with_fitted
 from .guard import Guard
 from .lifecycle import Lifecycle
 from .machine import Machine
@@ -21,7 +23,7 @@ from .system import Kernel, Partitioning, System
 _Model = TypeVar("_Model", bound=BaseModel)
 _FOLDERS = {
     Machine: "machines", Kernel: "systems/kernels", Partitioning: "systems/partitionings",
-    Lifecycle: "systems/lifecycles",
+    Lifecycle: "systems/lifecycles", Channel: "systems/channels",
 }
 
 
@@ -105,6 +107,60 @@ def guard(path: Path | str | None = None) -> Guard:
 
 def _single(model: type[_Model], shipped: str, path: Path | str | None) -> _Model:
     return _load(model, data_path() / shipped) if path is None else validated(model, read_toml(path), path)
+
+
+def stack() -> Stack:
+    """What the shipped kernel's network stack costs, whatever channel is below it.
+
+    Examples
+    --------
+    >>> stack()
+    <Stack linux-2.6.32: 13 paths>
+    """
+    return _load(Stack, data_path() / "systems/stack.toml")
+
+
+def channel(id: str) -> Channel:
+    """The channel `id`, or the one described in the TOML file of that path.
+
+    Parameters
+    ----------
+    id : str
+        A file that has no table ``stack`` gets the shipped one.
+
+    Examples
+    --------
+    >>> channel("nic")
+    <Channel nic: tcp, udp, 1 Gb/s>
+    """
+    shipped = _shipped(Channel)
+    if id in shipped:
+        return channel_of(id, fitted_values())
+    if str(id).endswith(".toml"):
+        return validated(Channel, _with_stack(read_toml(id), stack().model_dump()), id)
+    raise InputError(f"no such channel; known: {', '.join(shipped)}; or the path of a .toml file", key="channel", value=id)
+
+
+def channel_of(id: str, values: Mapping[str, float]) -> Channel:
+    """A shipped channel with other values of fitted parameters, by their paths: what a fit tries."""
+    path, home = _shipped(Channel)[id], data_path("systems/stack.toml")
+    lower = with_fitted(read_toml(home), home, values)
+    return validated(Channel, _with_stack(with_fitted(read_toml(path), path, values), lower), path)
+
+
+def _with_stack(table: dict, stack: dict) -> dict:
+    return {"stack": stack, **table}
+
+
+def channels() -> list[str]:
+    """Ids of the shipped channels.
+
+    Examples
+    --------
+    >>> channels()
+    ['loopback', 'nic', 'rfcom', 'rffuse', 'rfloop', 'rftun', 'xen-vnic']
+    """
+    return list(_shipped(Channel))
 
 
 def machines() -> list[str]:
