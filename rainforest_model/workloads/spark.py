@@ -2,7 +2,7 @@
 
 A job's stages run one after the other.  A stage gives each executor the same number of tasks, as its partitions of the
 data lie evenly; an executor has a thread for each of its cores.  A task of a shuffle first fetches its part of what
-the stage before has written, over the `Channel` between workers as far as it lies with others; then it computes in
+the stage before has written, over the channel between workers as far as it lies with others; then it computes in
 slices, allocates, faults in new pages, and ends.  The last task of the stage begins the next one.
 
 Garbage is collected with the world stopped: each slice holds the executor's heap as one of many readers; when as much
@@ -24,12 +24,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cache, cached_property
-from typing import Literal, Protocol
+from typing import Literal
 
 from pydantic import Field, model_validator
 
 from ..descriptions import load
 from ..descriptions.arrivals import Arrivals
+from ..descriptions.channel import STREAM_BYTES, Channel
 from ..descriptions.fitted import at_key, with_fitted
 from ..descriptions.footprint import Footprint
 from ..descriptions.machine import Machine
@@ -80,15 +81,6 @@ _takes, _gives = mapped_and_given_back(1)
 _page_batch = (*_takes, *_gives)
 
 
-class Channel(Protocol):
-    """What carries a shuffle from worker to worker."""
-
-    id: str
-
-    def transfer_s(self, size: float, flows: int = 1) -> float:
-        """Time of so many bytes over one of so many flows at a time, in s."""
-
-
 class Executor(Description):
     """A Java machine that runs tasks.
 
@@ -103,7 +95,9 @@ class Executor(Description):
     copies : Parameter
         What one thread of the collector copies in a second.
     collectors : Parameter
-        Threads beyond which a collection gets no faster.
+        Threads of the collector beyond which a collection gets no faster.
+    crowding : Parameter
+        By what share of itself it gets slower with each thread more.
     """
 
     heap: Plain
@@ -111,11 +105,33 @@ class Executor(Description):
     survives: Plain
     copies: Rate
     collectors: Plain
+    crowding: Plain
 
-    def pause_s(self, heap_bytes: float, cores: int) -> float:
-        """Time of a collection: what lives of a full eden, copied by as many threads as are of use."""
-        threads = min(cores, self.collectors.plain())
-        return heap_bytes * self.eden.plain() * self.survives.plain() / (threads * self.copies.plain())
+    def pause_s(self, heap_bytes: float, cores: int, cpus: int) -> float:
+        """Time of a collection: what lives of a full eden, copied by as many threads as are of use.
+
+        Parameters
+        ----------
+        heap_bytes : float
+        cores : int
+            That the executor has.
+        cpus : int
+            That its kernel shows to it.
+        """
+        threads, useful = collector_threads(cpus), self.collectors.plain()
+        alone = heap_bytes * self.eden.plain() * self.survives.plain() / (min(cores, useful) * self.copies.plain())
+        return alone * (1 + self.crowding.plain() * max(0, threads - useful))
+
+
+def collector_threads(cpus: int) -> int:
+    """Threads with which HotSpot collects: all CPUs that the kernel shows, and five of eight beyond eight.
+
+    Examples
+    --------
+    >>> [collector_threads(cpus) for cpus in (5, 10, 40)]
+    [5, 9, 28]
+    """
+    return cpus if cpus <= 8 else 8 + (cpus - 8) * 5 // 8
 
 
 class Stage(Description):
@@ -130,8 +146,9 @@ class Stage(Description):
         How much, of files or heap, in all tasks.
     cpu : Parameter
         User time for each byte.
-    allocates, writes : Parameter
-        Bytes that are allocated, and written for the next shuffle, for each byte.
+    allocates, touches, writes : Parameter
+        For each byte: bytes that are allocated; bytes of memory that is mapped, touched and given back; bytes that are
+        written for the next shuffle.
     """
 
     name: Name
@@ -139,6 +156,7 @@ class Stage(Description):
     reads: Size | None = None
     cpu: Time
     allocates: Plain
+    touches: Plain
     writes: Plain
 
     @model_validator(mode="after")
@@ -156,8 +174,6 @@ class Job(Description):
     title : str
     skew : Parameter
         Coefficient of variation of its tasks' user time.
-    mpki : Parameter
-        Last-level cache misses of a thousand instructions.
     iterations : Parameter
         How often the loop is passed.
     stages, loop : tuple of Stage
@@ -166,7 +182,6 @@ class Job(Description):
 
     title: str
     skew: Plain
-    mpki: Plain
     iterations: Plain
     stages: tuple[Stage, ...] = Field(min_length=1)
     loop: tuple[Stage, ...] = ()
@@ -204,18 +219,6 @@ class Job(Description):
         )
 
 
-class _Footprint(Description):
-    """What all jobs ask of caches and memory, but for the misses."""
-
-    cpi: Plain
-    cache: Size
-    exponent: Plain
-    working_set: Size
-    compulsory: Plain
-    overlap: Plain
-    write_back: Plain
-
-
 class SparkDescription(Description):
     """All workloads, and what they have in common.
 
@@ -229,11 +232,11 @@ class SparkDescription(Description):
         Stretches of a task between two points at which it can be stopped.
     tmpfs : Parameter
         Share of an instance's memory that its files take.
-    fresh : Parameter
-        Share of what is allocated that lies on pages which must be faulted in.
     warm_up : Parameter
         Core time that each executor spends on loading classes and interpreting, once in a job.
     executor : Executor
+    footprint : Footprint
+        What a task of any workload asks of caches and memory.
     workloads : dict of str to Job
     """
 
@@ -245,10 +248,9 @@ class SparkDescription(Description):
     tasks: Plain
     slices: Plain
     tmpfs: Plain
-    fresh: Plain
     warm_up: Time
     executor: Executor
-    footprint: _Footprint
+    footprint: Footprint
     workloads: dict[Name, Job]
 
     @model_validator(mode="after")
@@ -259,11 +261,6 @@ class SparkDescription(Description):
         if self.tmpfs.value >= 1:
             raise misfit(("tmpfs", "value"), "leaves no memory")
         return self
-
-    def footprint_of(self, name: str) -> Footprint:
-        """What a task of a workload asks of caches and memory."""
-        values = {key: getattr(self.footprint, key) for key in type(self.footprint).model_fields}
-        return Footprint(id=f"{self.id}.{name}", mpki=self.workloads[name].mpki, sharing="thread", **values)
 
 
 @cache
@@ -284,9 +281,9 @@ def described(values: dict[str, float]) -> SparkDescription:
     >>> described({"workloads.join.stages.0.writes": 0.2}).workloads["join"].stages[0].writes.value
     0.2
     """
-    table = description().model_dump()
+    table = description().model_dump(mode="json")
     for key, value in values.items():
-        found = at_key({**table, "workloads": table["workloads"]}, key)
+        found = at_key(table, key)
         if not isinstance(found, dict):
             raise InputError("no such parameter", file=data_path(_FILE), key=key, value=value)
         found["value"] = value
@@ -392,14 +389,28 @@ class Cluster:
         """Part of a shuffle that another worker has written."""
         return 1 - 1 / self.workers
 
-    def fetch_s(self, stage_bytes: float) -> float:
-        """Time for which a task of a shuffle that reads so much in all has the channel to itself, in s as simulated."""
-        remote = stage_bytes / self.of.tasks.plain() * self.remote_share / self.of.scale.plain()
-        return self.channel.transfer_s(remote)
+    def fetched_bytes(self, stage_bytes: float) -> float:
+        """What a task of a shuffle that reads so much in all gets from other workers, as simulated."""
+        return stage_bytes / self.of.tasks.plain() * self.remote_share / self.of.scale.plain()
+
+    def _fetch(self, stage_bytes: float, worker: int) -> Op:
+        """The wire is the worker's own and serves its tasks in turn; each side's work on the bytes is the task's.
+
+        A worker sends as much as it gets, so the work of the sending side is counted where it is received.
+        """
+        size = self.fetched_bytes(stage_bytes)
+        work_s = size / STREAM_BYTES * sum(self.channel.core_ns(STREAM_BYTES).values()) / 1e9
+        wire_s = (self.channel.wire_ns(size) + self.channel.delay.ns()) / 1e9
+        return measure(
+            FETCH, lock(_end(worker)), sleep(_s(wire_s), name="wire"), unlock(_end(worker)),
+            compute(_s(work_s), name="protocol"),
+        )
 
     def pause_s(self, worker: int) -> float:
         """Time of a collection in s as simulated."""
-        return self.of.executor.pause_s(self.heap_bytes, self.cores[worker]) / self.of.scale.plain()
+        cores = self.cores[worker]
+        cpus = cores if self.system.partitioning.kernels == "each" else self.machine.topology.cores
+        return self.of.executor.pause_s(self.heap_bytes, cores, cpus) / self.of.scale.plain()
 
     # --- what runs ----------------------------------------------------------------------------------------
 
@@ -410,8 +421,7 @@ class Cluster:
         goes_on = scatter(_queue(order[place + 1][2]), self.tasks) if place + 1 < len(order) else send(_OVER)
         ops: list[Op] = [receive_part(_queue(handle))]
         if stage.of == "shuffle" and self.workers > 1:
-            wait = sleep(_s(self.fetch_s(size)), name="transfer")
-            ops.append(measure(FETCH, lock(_end(worker)), wait, unlock(_end(worker))))
+            ops.append(self._fetch(size, worker))
         if place == 0:
             ops.append(compute(_s(of.warm_up.ns() / 1e9 / of.scale.plain() / self.tasks), name="warm up"))
         user_s = size / of.scale.plain() / of.tasks.plain() * stage.cpu.ns() / 1e9
@@ -421,7 +431,7 @@ class Cluster:
             gather(f"stage {stage.name}", goes_on),
         ]
         return program(f"{self.job}.{handle}.{worker}", *ops, title=of.workloads[self.job].title, source=of.source,
-                       footprint=of.footprint_of(self.job))
+                       footprint=of.footprint)
 
     def _slice(self, stage: Stage, stage_bytes: float, worker: int) -> tuple[Op, ...]:
         """A stretch of a task, at whose ends it can be stopped."""
@@ -429,8 +439,7 @@ class Cluster:
         size = stage_bytes / of.scale.plain() / of.tasks.plain() / slices
         user_s = (1 - UNEVEN) * size * stage.cpu.ns() / 1e9
         allocated = size * stage.allocates.plain()
-        mapped = size * (stage.of == "files") + size * stage.writes.plain() + size * (stage.of == "shuffle")
-        batches = (allocated * of.fresh.plain() + mapped) / PAGE_BYTES / BATCH
+        batches = size * stage.touches.plain() / PAGE_BYTES / BATCH
         heap = _heap(worker)
         return (
             read_lock(heap), compute(_s(user_s), name="user"),
@@ -449,7 +458,7 @@ class Cluster:
             f"{self.job}.collector.{worker}",
             repeat(_TOKENS, receive(_eden(worker))),
             measure(COLLECTION, write_lock(heap), compute(_s(self.pause_s(worker)), name="copy"), unlock(heap)),
-            title="collects the garbage of an executor", source=self.of.source,
+            title="collects the garbage of an executor", source=self.of.source, footprint=self.of.footprint,
         )
 
     def loads(self) -> tuple[Load, ...]:
