@@ -5,8 +5,8 @@ which improves by up to 170 %.
 
 What we read into it: all 40 cores are divided as evenly as whole cores can be, so that six subOSes have seven or six,
 and some reach over two sockets, as both of two do.  Memory is divided alike.  Each subOS has one worker and an
-Ethernet card of its own, as in Figure 13; what RFloop would change is run beside it.  The improvement of Join is that of
-the best number over the worst.
+Ethernet card of its own, as in Figure 13; what RFloop would change is run beside it.  The improvement of Join is that
+of the best number over the worst.
 """
 
 from __future__ import annotations
@@ -86,8 +86,9 @@ def figure(results: Results):
 def describe_figure(results: Results) -> str:
     """The caption, computed from the results."""
     told = "; ".join(
-        f"{job} is fastest on {best(results, CARDS, job).value:.0f} (with RFloop {best(results, RFLOOP, job).value:.0f}),"
-        f" {improvement(results, CARDS, job).value:.0f} % faster than on the worst number" for job in JOBS
+        f"{job} is fastest on {best(results, CARDS, job).value:.0f} (with RFloop "
+        f"{best(results, RFLOOP, job).value:.0f}), {improvement(results, CARDS, job).value:.0f} % faster than on the "
+        f"worst number" for job in JOBS
     )
     return f"{told}. " + caption(results.notes, results.seed)
 

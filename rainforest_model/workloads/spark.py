@@ -28,14 +28,13 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from ..descriptions import load
 from ..descriptions.arrivals import Arrivals
 from ..descriptions.channel import STREAM_BYTES, Channel
 from ..descriptions.fitted import at_key, with_fitted
 from ..descriptions.footprint import Footprint
 from ..descriptions.machine import Machine
 from ..descriptions.near import hint
-from ..descriptions.parameter import Description, Name, Parameter, Plain, Rate, Size, Time, misfit
+from ..descriptions.parameter import Description, Name, Plain, Rate, Size, Time, misfit
 from ..descriptions.program import (
     Op,
     Program,
@@ -67,7 +66,7 @@ from ..resources import data_path
 from .search import BATCH, mapped_and_given_back
 
 PAGE_BYTES = 4096
-SELDOM = 1000
+SELDOM = 200
 """What comes up less often than once in so many passes is left out."""
 JOB, FETCH, COLLECTION = "job", "fetch", "collection"
 """Names of what is measured, beside each stage's own."""
@@ -471,7 +470,8 @@ class Cluster:
         collectors = [Load(program=self.collector(worker), partition=worker) for worker in range(self.workers)]
         source = self.of.source
         driver = program(
-            f"{self.job}.driver", receive_part(JOB), scatter(_queue(order[0][2]), self.tasks), receive(_OVER), gather(JOB),
+            f"{self.job}.driver", receive_part(JOB), scatter(_queue(order[0][2]), self.tasks), receive(_OVER),
+            gather(JOB),
             title="begins the first stage, and waits for the last", source=source,
         )
         start = program(
@@ -518,9 +518,12 @@ def _eden(worker: int) -> str:
 def _on_average(times: float, *ops: Op) -> tuple[Op, ...]:
     """The operations so many times in the mean over passes: a whole number each time, the rest now and then."""
     whole = math.floor(times)
-    always = (repeat(whole, *ops),) if whole else ()
-    rest = times - whole
-    return (*always, every(round(1 / rest), *ops)) if rest > 1 / SELDOM else always
+    found, rest = [repeat(whole, *ops)] if whole else [], times - whole
+    while rest > 1 / SELDOM:
+        period = math.ceil(1 / rest)
+        found.append(every(period, *ops))
+        rest -= 1 / period
+    return tuple(found)
 
 
 def _s(seconds: float):
