@@ -193,7 +193,26 @@ class MemoryModel:
         ArithmeticError
             If no equilibrium is found within `ITERATIONS`.
         """
+        self._check(running)
+        if self._apart(running):
+            idle = (0,) * len(self.groups)
+            return tuple(
+                self._solved(tuple(counts if j == s else idle for j in range(self._sockets))).slowdowns[s]
+                for s, counts in enumerate(running)
+            )
+        if all(group.home is None for group in self.groups):
+            # Sockets are all alike, so one order of them stands for every other.
+            order = sorted(range(self._sockets), key=running.__getitem__)
+            solved = self._solved(tuple(running[s] for s in order)).slowdowns
+            return tuple(solved[order.index(s)] for s in range(self._sockets))
         return self._solved(running).slowdowns
+
+    def _apart(self, running: Running) -> bool:
+        """Whether no thread uses another socket's memory, so that each socket is a matter of its own."""
+        return all(
+            not count or (group.remote == 0 if group.home is None else group.home == s)
+            for s, counts in enumerate(running) for group, count in zip(self.groups, counts, strict=True)
+        )
 
     def pressure(self, running: Running) -> Pressure:
         """The whole equilibrium behind `slowdowns`: bandwidths, latencies and occupancies too."""

@@ -112,7 +112,7 @@ class Assembly:
             series=code.series,
             labels=code.labels,
             queue_capacity=PARTS_CAPACITY if code.receivers else tb.Tables.queue_capacity,
-            groups=len(groups),
+            groups=0 if memory is None else len(memory.groups),
             memory=memory,
             arrivals=self._scheduled(),
         )
@@ -213,17 +213,24 @@ class Assembly:
     def _groups(self, threads: list[Thread]) -> tuple[dict[int, int], MemoryModel | None]:
         """Number of the group of each process that has a footprint, and how the groups slow each other."""
         pressing = [t for t in threads if t.program.footprint is not None and t.domain != tb.OUTSIDE]
-        remote = self._remote_share()
         members: dict[int, Group] = {
-            t.process: Group(t.program.footprint, 0.0 if t.pinned else remote, self._memory_of(t.partition))
+            t.process: Group(t.program.footprint, 0.0 if t.pinned else self._remote_share(t.partition),
+                             self._memory_of(t.partition))
             for t in pressing
         }
         if not members:
             return {}, None
+        # Threads on data of their own fill a share each, whichever of several processes they belong to.
+        alike: dict[tuple, int] = {}
+        of = {
+            process: alike.setdefault(
+                (group, None if group.footprint.sharing == "thread" else process), len(alike)
+            ) for process, group in members.items()
+        }
         most = MAX_GROUPS // self.machine.topology.sockets
-        if len(members) > most:
-            raise _too_many("processes with a footprint on this machine", len(members), most)
-        return {process: k for k, process in enumerate(members)}, _memory(self.machine, tuple(members.values()))
+        if len(alike) > most:
+            raise _too_many("processes with a footprint on this machine", len(alike), most)
+        return of, _memory(self.machine, tuple(group for group, _ in alike))
 
     def _memory_of(self, partition: int) -> int | None:
         """The socket that holds the memory of a partition, where one does."""
@@ -233,10 +240,11 @@ class Assembly:
         sockets = {core // size for core in self.where.partition_cores(partition)}
         return sockets.pop() if len(sockets) == 1 else None
 
-    def _remote_share(self) -> float:
+    def _remote_share(self, partition: int) -> float:
         """Share of its memory that a thread which roams finds on other sockets: pages lie where they were touched."""
+        size = self.machine.topology.cores_per_socket
         if self.system.partitioning.memory == "local":
-            return 0.0
-        used = math.ceil(self.scenario.cores / self.machine.topology.cores_per_socket)
-        return 1 - 1 / used
-
+            used = len({core // size for core in self.where.partition_cores(partition)})
+        else:
+            used = math.ceil(self.scenario.cores / size)
+        return 1 - 1 / used if used else 0.0

@@ -143,7 +143,7 @@ _free_batch = (
 )
 
 
-def _memory(batches: int) -> tuple[list, list]:
+def mapped_and_given_back(batches: int) -> tuple[list, list]:
     """Map and touch some memory, and give it back; nothing for no batch."""
     if not batches:
         return [], []
@@ -179,7 +179,7 @@ def back_end(parts: int = 1, search: SearchDescription | None = None) -> Program
     """
     s = search or description()
     user_ms = (s.scan.ns() / parts + s.part.ns()) / 1e6
-    takes, gives = _memory(round(s.pages.plain() / parts / BATCH))
+    takes, gives = mapped_and_given_back(round(s.pages.plain() / parts / BATCH))
     return program(
         "search",
         receive_part("search requests"),
