@@ -34,7 +34,7 @@ KEYS = ["system", "channel", "workload"]
 OURS, WITH_RFLOOP = ("rainforest", "nic"), ("rainforest", "rfloop")
 OTHERS = {"linux": ("linux-2.6.32", "loopback"), "lxc": ("lxc", "nic"), "xen": ("xen", "nic")}
 SHUFFLING = ("aggregation", "join")
-FIT_REPLICATIONS = 1
+FIT_REPLICATIONS = 3
 FIT_JOBS = {"linux": ("pagerank",), "lxc": ("join",), "xen": ("join",)}
 """Where a fit looks for the largest speed-up over a system: it is too slow to look everywhere."""
 
