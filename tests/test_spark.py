@@ -174,7 +174,7 @@ def test_rfloop_is_faster_than_a_card_where_there_is_a_shuffle_and_the_same_wher
 
 
 def test_both_engines_agree_on_a_short_job():
-    tiny = spark.described({"tasks": 120, "slices": 16, "scale": 400, "workloads.join.stages.0.touches": 1})
+    tiny = spark.described({"tasks": 120, "slices": 16, "scale": 400, "workloads.join.stages.0.touches": 40})
     found = common.without_pressure(cluster(workers=2, described=tiny).scenario(0.004))
     assert_twins(lower(found), 300_000)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import numpy as np
 import pandas as pd
 
 from ..descriptions import load
@@ -48,13 +47,12 @@ def times(runs: Mapping[Key, Run], columns: list[str]) -> pd.DataFrame:
                 return found / TICKS_PER_NS / 1e6
 
             job, workers = total_ms(JOB), run.scenario.partitions
+            if not job:
+                raise ValueError(f"a job has not ended within {SECONDS} s")
             found = {
                 "job": job,
                 "fetch": 100 * total_ms(FETCH) / (job * run.scenario.cores),
                 "collection": 100 * total_ms(COLLECTION) / (job * workers),
             }
             rows += [(*key, i, statistic, value) for statistic, value in found.items()]
-    table = pd.DataFrame(rows, columns=[*columns, "replication", "statistic", "value"])
-    if not np.isfinite(table.value).all():
-        raise ValueError(f"a job has not ended within {SECONDS} s")
-    return table
+    return pd.DataFrame(rows, columns=[*columns, "replication", "statistic", "value"])
