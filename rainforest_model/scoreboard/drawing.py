@@ -11,8 +11,8 @@ from .totals import ROLES, Totals, aims, error
 
 TITLE = "every claim of the paper beside the model's answer"
 ALTERNATIVE = (
-    "Scoreboard: a mark for each claim at the model's error in percent, grouped by figure, and for each ordering at the "
-    "share of replications in which it holds; the caption has the totals"
+    "Scoreboard: a mark for each claim at the model's error in percent, grouped by figure, and for each ordering at "
+    "the share of replications in which it holds; the caption has the totals"
 )
 """What stands for the picture where it cannot be seen."""
 _COLORS = {"holds": "#009E73", "misses": "#D55E00"}
