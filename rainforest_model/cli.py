@@ -46,6 +46,14 @@ def _tell_compiling() -> None:
         click.echo("The first run compiles the engine, which takes about half a minute.", err=True)
 
 
+def _picture_kind(picture: str | None) -> str:
+    """``png`` or ``svg``, as the name of a figure that is asked for ends."""
+    kind = os.path.splitext(picture)[1] if picture else ".png"
+    if kind not in (".png", ".svg"):
+        raise InputError("a figure's name ends in .png or .svg", key="--figure", value=picture)
+    return kind.removeprefix(".")
+
+
 def _jobs(jobs: int | None) -> int:
     return jobs or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else jobs or os.cpu_count() or 1
 
@@ -131,15 +139,25 @@ def reproduce(ids, quality, engine, seed, jobs, checking) -> None:
 @cli.command()
 @click.option("--json", "as_json", is_flag=True, help="A list of all claims with the model's answers.")
 @click.option("--quality", type=QUALITY, default="quick", show_default=True, help="Which saved results.")
-def score(as_json, quality) -> None:
-    """Show every claim of the paper beside the model's answer, from the saved results."""
+@click.option("--figure", "picture", type=click.Path(dir_okay=False), help="Draw all claims there (.png or .svg).")
+def score(as_json, quality, picture) -> None:
+    """Show every claim of the paper beside the model's answer, from the saved results.
+
+    Totals and the aims of the suite come first. The gallery keeps the same figure in figures/scoreboard.
+    """
     from dataclasses import asdict
+    from pathlib import Path
 
-    from . import reproduce as rp
-    from .paper import verdict_table
+    from . import plots
+    from . import scoreboard as sb
+    from .results import write_asked
 
-    rows = rp.verdicts(quality)
-    click.echo(json.dumps([asdict(row) for row in rows], indent=1) if as_json else verdict_table(rows))
+    kind = _picture_kind(picture)
+    board = sb.scoreboard(quality)
+    click.echo(json.dumps([asdict(row) for row in board.verdicts], indent=1) if as_json else sb.text(board))
+    if picture:
+        write_asked(Path(picture), plots.encode(sb.figure(board.verdicts), kind))
+        click.echo(f"figure: {picture}", err=as_json)
 
 
 @cli.command()
@@ -166,9 +184,7 @@ def explain(id, systems, cores, percentile, quality, seed, jobs, table, picture)
     from .progress import Progress
     from .results import write_asked
 
-    kind = Path(picture).suffix.removeprefix(".") if picture else "png"
-    if kind not in ("png", "svg"):
-        raise InputError("a figure's name ends in .png or .svg", key="--figure", value=picture)
+    kind = _picture_kind(picture)
     options, wanted = Options(quality, seed, jobs=_jobs(jobs)), {} if cores is None else {"cores": cores}
     scenarios = [
         (name, conditions(system, options, **wanted))

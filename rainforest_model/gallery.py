@@ -1,14 +1,16 @@
 """The gallery: a page of every figure and table, with its notebook, its picture and how its claims fare.
 
-Made from the saved results: ``python -m rainforest_model.gallery`` writes ``notebooks/README.md``.
+Made from the saved results: ``python -m rainforest_model.gallery`` writes ``notebooks/README.md``, and the scoreboard
+that it begins with into ``figures/``.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
-from . import paper, reproduce, results
+from . import paper, results, scoreboard
 from .experiments import experiment, ids
 from .resources import output_root
 
@@ -37,12 +39,12 @@ def markdown(quality: str = "quick", root: Path | None = None) -> str:
     InputError
         If saved results cannot be read.
     """
-    judged = {}
-    for verdict in reproduce.verdicts(quality, root):
+    judged, board = {}, scoreboard.scoreboard(quality, root)
+    for verdict in board.verdicts:
         judged.setdefault(verdict.artefact, []).append(verdict)
     modelled = ids()
     known = [item for item in paper.contents() if item.id in modelled]
-    parts = [_HEAD, *(_entry(item, judged.get(item.id, []), quality, root) for item in known)]
+    parts = [_HEAD, _scoreboard(board), *(_entry(item, judged.get(item.id, []), quality, root) for item in known)]
     parts += _others((root or output_root()) / "notebooks")
     missing = [item for item in paper.contents() if item.id not in modelled]
     if missing:
@@ -52,11 +54,27 @@ def markdown(quality: str = "quick", root: Path | None = None) -> str:
     return "\n".join(parts)
 
 
+def _scoreboard(board: scoreboard.Scoreboard) -> str:
+    """All claims at a glance: aims, and the picture once a result tests a claim."""
+    lines = ["## [Scoreboard: every claim of the paper](scoreboard.ipynb)", "", f"**{_totals(board.verdicts)}.**"]
+    lines += ["", "| aim | where it stands | |", "| --- | --- | --- |"]
+    lines += [f"| {aim.what} | {aim.stands} | {aim.answer} |" for aim in scoreboard.aims(board.totals)]
+    if board.totals.tested:
+        picture = f"{_figures(board.quality)}/scoreboard.png"
+        lines += ["", f"![{scoreboard.ALTERNATIVE}]({picture})", "", scoreboard.legend(board.verdicts, board.totals)]
+    return "\n".join([*lines, ""])
+
+
+def _figures(quality: str) -> str:
+    """Where the pictures are, seen from the page."""
+    return "../figures" if quality == "quick" else f"../figures/{quality}"
+
+
 def _entry(item: paper.Item, verdicts: list[paper.Verdict], quality: str, root: Path | None) -> str:
     """One figure or table: title, what it shows, picture, caption, verdicts."""
-    folder = "../figures" if quality == "quick" else f"../figures/{quality}"
+    folder = _figures(quality)
     title = experiment(item.id).TITLE
-    lines = [f"## [{name(item)}: {title}]({item.id}.ipynb)", "", f"{item.title} (section {item.section})."]
+    lines = [f"## [{item.name}: {title}]({item.id}.ipynb)", "", f"{item.title} (section {item.section})."]
     saved = results.load(item.id, quality, root)
     if saved is None:
         command = f"rainforest reproduce {item.id} --quality {quality}"
@@ -84,19 +102,6 @@ def _title(path: Path) -> str:
     return "".join(first).splitlines()[0].removeprefix("# ")
 
 
-def name(item: paper.Item) -> str:
-    """How the paper calls an item.
-
-    Examples
-    --------
-    >>> [name(item) for item in paper.contents() if item.id in ("fig03a_mmap", "tab01_shared_state")]
-    ['Figure 3a', 'Table 1']
-    """
-    kind = {"figure": "Figure", "table": "Table", "text": "Section"}[item.kind]
-    number = item.section if item.kind == "text" else item.id.split("_")[0][3:].lstrip("0")
-    return f"{kind} {number}"
-
-
 def alternative(id: str) -> str:
     """What stands for the picture where it cannot be seen."""
     title = experiment(id).TITLE
@@ -105,13 +110,19 @@ def alternative(id: str) -> str:
 
 def _summary(verdicts: list[paper.Verdict]) -> str:
     """The totals of the verdicts, and which claims miss."""
-    totals = paper.verdict_table(verdicts).splitlines()[0]
     misses = [verdict.id for verdict in verdicts if verdict.verdict == "misses"]
-    return f"**{totals}.**" + (f" Misses: {', '.join(misses)}." if misses else "")
+    return f"**{_totals(verdicts)}.**" + (f" Misses: {', '.join(misses)}." if misses else "")
+
+
+def _totals(verdicts: Sequence[paper.Verdict]) -> str:
+    return paper.verdict_table(verdicts).splitlines()[0]
 
 
 def write(quality: str = "quick", root: Path | None = None) -> Path:
-    """Write the page into ``notebooks/``, whole or not at all, and return its path."""
+    """Write the scoreboard's figure and the page, each file whole or not at all, and return the page's path."""
+    board = scoreboard.scoreboard(quality, root)
+    if board.totals.tested:
+        scoreboard.write(board, root)
     path = (root or output_root()) / "notebooks" / "README.md"
     results.write_whole(path, markdown(quality, root).encode())
     return path

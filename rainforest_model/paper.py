@@ -100,8 +100,8 @@ class Item(_Entry):
     Examples
     --------
     >>> item = contents()[0]
-    >>> item.id, item.kind, item.section
-    ('fig01_architecture', 'figure', '1')
+    >>> item.id, item.kind, item.section, item.name
+    ('fig01_architecture', 'figure', '1', 'Figure 1')
     """
 
     title: str = Field(min_length=1)
@@ -114,6 +114,13 @@ class Item(_Entry):
         if not _ITEM_ID.fullmatch(value):
             raise _reject("id", "must look like fig08_search_load, tab02_hardware or sec642_channels")
         return value
+
+    @property
+    def name(self) -> str:
+        """How the paper calls it: Figure 3a, Table 1, or the section of a result in the text."""
+        kind = {"figure": "Figure", "table": "Table", "text": "Section"}[self.kind]
+        number = self.section if self.kind == "text" else self.id.split("_")[0][3:].lstrip("0")
+        return f"{kind} {number}"
 
 
 class Claim(_Entry):

@@ -141,7 +141,8 @@ def test_score_in_words_has_every_claim():
     result = rainforest("score")
     assert result.exit_code == 0
     assert result.stdout.startswith(f"{len(paper.claims())} claims: ")
-    starts = {line.split()[0] for line in result.stdout.splitlines()[3:] if line and not line.startswith(" ")}
+    table = result.stdout[result.stdout.index("\nclaim "):].splitlines()[2:]
+    starts = {line.split()[0] for line in table if line and not line.startswith(" ")}
     assert starts == {claim.id for claim in paper.claims()}
 
 
