@@ -25,6 +25,7 @@ TITLE = "how many subOSes suit each Spark workload"
 KEYS = ["channel", "workload", "suboses"]
 JOBS, COUNTS = ("select", "aggregation", "join"), (2, 4, 6, 8)
 CARDS, RFLOOP = "nic", "rfloop"
+NAMES = {CARDS: "network cards", RFLOOP: "RFloop"}
 
 
 def describe(options: Options) -> dict[tuple, Scenario]:
@@ -72,7 +73,7 @@ def figure(results: Results):
                 ax.errorbar(
                     COUNTS, [e.value / base for e in found],
                     yerr=[[(e.value - e.low) / base for e in found], [(e.high - e.value) / base for e in found]],
-                    linestyle=line, marker="o", markersize=3, capsize=1.5, label=channel,
+                    linestyle=line, marker="o", markersize=3, capsize=1.5, label=NAMES[channel],
                     color=plots.system_line("rainforest")["color"],
                 )
             ax.set_title(job)
