@@ -235,9 +235,7 @@ def test_score_draws_where_it_is_asked_to(tmp_path):
 
 # --- STRESS-DES -------------------------------------------------------------------------------------------
 
-ITEMS = (
-    "1.1 1.2 1.3 2.1 2.2 2.3 2.4 2.5.1 2.5.2 2.5.3 2.5.4 2.5.5 3.1 3.2 3.3 3.4 4.1 4.2 4.3 5.1 5.2 5.3 5.4 6.1"
-).split()
+ITEMS = ["1.1", "1.2", "1.3", "2.1", "2.2", "2.3", "2.4", "2.5.1", "2.5.2", "2.5.3", "2.5.4", "2.5.5", "3.1", "3.2", "3.3", "3.4", "4.1", "4.2", "4.3", "5.1", "5.2", "5.3", "5.4", "6.1"]
 """Items of version 1.0 of the checklist for discrete-event models."""
 CHECKLIST = (ROOT / "STRESS-DES.md").read_text(encoding="utf-8")
 ANSWERS = re.findall(r"^\| (\d[\d.]*) [^|]+ \| ([^|]+) \|$", CHECKLIST, re.MULTILINE)

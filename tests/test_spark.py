@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from test_twins import assert_twins
@@ -50,7 +52,7 @@ def test_the_papers_five_workloads_are_there():
 def test_a_shuffle_reads_what_was_written():
     for job in spark.description().workloads.values():
         order = job.order
-        for (before, size, _), (stage, reads, _) in zip(order, order[1:], strict=False):
+        for (before, size, _), (stage, reads, _) in itertools.pairwise(order):
             if stage.of == "shuffle":
                 assert reads == pytest.approx(size * before.writes.plain())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -211,7 +212,7 @@ class TestOperations:
         ]
         after(machine, operations[-1])
         assert all(operation.done for operation in operations)
-        for first, second in zip(operations, operations[1:], strict=False):
+        for first, second in itertools.pairwise(operations):
             assert first.done_at <= second.begun_at
         assert machine.rfm.operations == operations
 
@@ -373,7 +374,7 @@ class TestCommunication:
         assert operation.took_s == pytest.approx(1)
         turns = [(at, ticks) for at, core, ticks in machine.engine.occupied if ticks > MILLISECOND]
         assert sum(ticks for _, ticks in turns) == pytest.approx(0.5e11, rel=0.02)
-        for (at, ticks), (following, _) in zip(turns, turns[1:], strict=False):
+        for (at, ticks), (following, _) in itertools.pairwise(turns):
             assert following - at == 2 * ticks
 
 

@@ -11,6 +11,8 @@ prototype is without it: its boxes are dashed.
 
 from __future__ import annotations
 
+import itertools
+
 import pandas as pd
 
 from .. import drawing, paper, plots
@@ -117,7 +119,7 @@ def _levels(axes, rows: list[Box], titles: list[str]) -> None:
     """Names of the rows, and lines between them."""
     for row, title in zip(rows, titles, strict=True):
         drawing.write(axes, Box(0.05, row.y, MARGIN - 0.1, row.height), title.replace(" ", "\n"), size=7, align="left")
-    for upper, lower in zip(rows, rows[1:], strict=False):
+    for upper, lower in itertools.pairwise(rows):
         middle = (upper.y + lower.top) / 2
         axes.plot([0.05, WIDTH - 0.05], [middle, middle], color="0.5", linewidth=0.7, linestyle=(0, (4, 2)))
 
@@ -149,7 +151,7 @@ def _draw_kernels(axes, boxes: list[Box], names: list[str], results: Results) ->
             drawing.rectangle(axes, guard, linestyle="-" if row.built else (0, (3, 2)))
             drawing.write(axes, guard, row.part + ("" if row.built else " (not built)"), size=6)
     ordered = list(own)
-    for one, other in zip(ordered, ordered[1:], strict=False):
+    for one, other in itertools.pairwise(ordered):
         ends = (own[one].right, own[one].middle[1]), (own[other].x, own[one].middle[1])
         if one == SUPERVISOR:
             drawing.arrow(axes, *ends, both=False)

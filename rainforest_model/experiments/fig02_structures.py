@@ -11,6 +11,7 @@ one copy for the machine under several kernels lies beneath them.  The other sys
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 
 import pandas as pd
@@ -144,7 +145,7 @@ def _layer(axes, band: Box, layer) -> None:
             told = f"\n{layer.structures} structure{'s' * (layer.structures > 1)}"
         drawing.write(axes, box, short + told, size=6.5)
     if layer.between != "nothing":
-        for left, right in zip(boxes, boxes[1:], strict=False):
+        for left, right in itertools.pairwise(boxes):
             y = band.middle[1]
             drawing.arrow(
                 axes, (left.right, y), (right.x, y), mutation_scale=4,

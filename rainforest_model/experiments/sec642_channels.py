@@ -29,7 +29,6 @@ from ..descriptions.scenario import Scenario
 from ..results import Results
 from ..simulation import Run
 from ..stats import Estimate, mean_interval
-from ..units import TICKS_PER_NS
 from ..workloads.channels import MESSAGES, parties, stream_loads, transaction_loads
 from .common import Options, Replicated, caption, notes, run_all
 

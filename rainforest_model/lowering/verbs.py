@@ -12,7 +12,6 @@ from .. import tables as tb
 from ..descriptions import program as pg
 from ..descriptions.expression import whole
 from ..descriptions.near import hint
-from ..descriptions.program import Program
 from ..descriptions.structure import Structure
 from ..errors import InputError
 from ..units import TICKS_PER_NS

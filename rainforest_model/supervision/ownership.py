@@ -157,7 +157,7 @@ class Ledger:
         if span < 0:
             raise OwnershipViolation(f"an entry for tick {now} after one for tick {self.now}")
         busy = self._busy if busy is None else [int(ticks) for ticks in busy]
-        if any(not 0 <= after - before for before, after in zip(self._busy, busy, strict=True)):
+        if any(not after - before >= 0 for before, after in zip(self._busy, busy, strict=True)):
             raise OwnershipViolation("a core's busy time fell")
         for owner in self.owners:
             cores = self._cores.get(owner, ())
