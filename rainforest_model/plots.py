@@ -49,6 +49,14 @@ def new_figure(rows: int = 1, columns: int = 1, width: float = PAGE, height: flo
     return figure, figure.subplots(rows, columns, squeeze=False, **options)
 
 
+def settle(figure) -> None:
+    """Keep the panels where they are, to a millionth: what the layout's solver finds beyond differs from run to run."""
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    for ax in figure.axes:
+        ax.set_position([round(edge, 6) for edge in ax.get_position().bounds])
+
+
 def line(index: int) -> dict:
     """Colour and dashes of the index-th curve of an ordered set."""
     return {"color": _SEQUENCE[index % 7], "linestyle": _DASHES[index % 7]}

@@ -404,7 +404,7 @@ def walk_alone(tables: tb.Tables, measures: int) -> Alone:
     >>> len(alone.latencies), alone.latencies[0] <= alone.ends[0] < alone.ends[1]
     (2, True)
     """
-    load_, store, atomic = tables.latency[tb.OWN].tolist()
+    load_, store, atomic, _ = tables.latency[tb.OWN].tolist()
     price = {
         **dict.fromkeys((op.TICKET_LOCK, op.QUEUE_LOCK, op.MUTEX_LOCK, op.READ_LOCK, op.WRITE_LOCK), atomic),
         **dict.fromkeys((op.READ_UNLOCK, op.WRITE_UNLOCK, op.LINE_ATOMIC), atomic),

@@ -311,7 +311,7 @@ PROGRAMS = {
     "every zeroth time": ([op("every", PAUSE, times=0), PAUSE], "0.times", "must lie in 1"),
     "half a repetition": (times(1.5), "0.times", "valid integer"),
     "an expression that does not parse": (times('"2 *"'), "0.times", "no number here"),
-    "an unknown name": (times('"2 * m"'), "0.times", "no m; known: cpus"),
+    "an unknown name": (times('"2 * m"'), "0.times", "no m; known: charged_together, cpus"),
     "a division by zero": (times('"1 / (n - 3)"'), "0.times", "division by zero"),
     "a power that explodes": (times('"9 ** 9 ** 9 ** 9"'), "0.times", "power is too large"),
     "an expression that reaches out": (times('"n.__class__"'), "0.times", "is no arithmetic"),

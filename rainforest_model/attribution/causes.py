@@ -95,7 +95,7 @@ def without_shared_locks(scenario: Scenario) -> Scenario:
 
 def _own_lock(s: Structure) -> Structure:
     if s.kind in LOCKS:
-        return s.model_copy(update={"scope": PRIVATE})
+        return s.model_copy(update={"scope": PRIVATE, "copies": 1})
     if s.kind == "tlb":
         return s.model_copy(update={"slots": 0, "lock": None})
     return s if s.lock is None else s.model_copy(update={"lock_scope": PRIVATE})
@@ -113,7 +113,7 @@ def _own_data(s: Structure) -> Structure:
     if s.kind not in DATA:
         return s
     keeps = {} if s.lock is None else {"lock_scope": s.lock_scope or s.scope}
-    return s.model_copy(update={"scope": PRIVATE, **keeps})
+    return s.model_copy(update={"scope": PRIVATE, "copies": 1, **keeps})
 
 
 def _with_structures(scenario: Scenario, change: Callable[[Structure], Structure]) -> Scenario:

@@ -118,6 +118,7 @@ def figure(results: Results):
             ax.set_title(system(id).title, loc="left")
         panels[-1].set_xlabel("time (min)")
         panels[-1].set_xlim(0, ends_min(timeline)[-1])
+        plots.settle(fig)
     return fig
 
 

@@ -143,7 +143,7 @@ class Batch:
     Examples
     --------
     >>> batch = Batch(threads=6)
-    >>> [program for program in batch.order if batch.thread_seconds(program) < 100]
+    >>> [program for program in batch.order if batch.thread_seconds(program) < 120]
     ['dedup']
     """
 

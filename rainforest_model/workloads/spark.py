@@ -277,8 +277,8 @@ def described(values: dict[str, float]) -> SparkDescription:
 
     Examples
     --------
-    >>> described({"workloads.join.stages.0.writes": 0.2}).workloads["join"].stages[0].writes.value
-    0.2
+    >>> described({"workloads.join.stages.0.writes": 0.6}).workloads["join"].stages[0].writes.value
+    0.6
     """
     table = description().model_dump(mode="json")
     for key, value in values.items():
