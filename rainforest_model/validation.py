@@ -33,7 +33,7 @@ from .simulation import SimulationError
 from .stats import mean_interval
 from .twins import compare_twins, compare_under_supervision
 from .units import TICKS_PER_NS, to_us
-from .workloads import partners, with_parameters, workloads
+from .workloads import operations, partners, with_parameters, workloads
 
 LEVEL = 0.999
 """Confidence of each interval."""
@@ -358,6 +358,7 @@ def _real_workloads() -> dict[str, pg.Program]:
     return {
         id: program for id, program in workloads().items()
         if not partners(id) and program.footprint is None and (id != "closed_lock" or "lock" in structures)
+        and not any(isinstance(item, pg.Sleep) for item in operations(program))
     }
 
 
