@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import math
 import operator
+from functools import lru_cache
+from threading import Lock
 
 from .near import hint
 
@@ -56,11 +58,21 @@ def whole(expression: int | str, names: dict[str, float]) -> int:
     return value
 
 
+_PARSING = Lock()
+
+
+@lru_cache(maxsize=4096)
+def _tree(expression: str) -> ast.Expression:
+    """The parsed expression; one thread at a time, as CPython 3.11's parser is not safe (gh-106905)."""
+    with _PARSING:
+        return ast.parse(expression, mode="eval")
+
+
 def _parsed(expression: str, names: dict[str, float]) -> int:
     if len(expression) > LONGEST:
         raise ValueError(f"an expression has at most {LONGEST} characters, not {len(expression)}")
     try:
-        return math.floor(_value(ast.parse(expression.strip(), mode="eval").body, names))
+        return math.floor(_value(_tree(expression.strip()).body, names))
     except SyntaxError as error:
         reason = error.msg
     except (TypeError, ValueError, ArithmeticError, RecursionError) as error:
