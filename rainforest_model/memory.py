@@ -53,8 +53,8 @@ TOLERANCE = 1e-10
 ITERATIONS = 500
 PRECISION = 1e-12
 """Of the searches within an iteration: of a utilisation, or of the part of a cache that is filled."""
-KEPT = 8192
-"""Mixes whose answers are kept."""
+KEPT = 2**17
+"""Mixes whose answers are kept: some 200 MB if all are, where each takes a millisecond to solve."""
 
 Running = tuple[tuple[int, ...], ...]
 Table = tuple[tuple[float, ...], ...]

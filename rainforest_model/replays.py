@@ -6,7 +6,6 @@ finished one is kept (`rainforest_model.run_store`), so that a command that was 
 
 from __future__ import annotations
 
-import hashlib
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -17,7 +16,7 @@ import pandas as pd
 from .descriptions.arrivals import Arrivals
 from .descriptions.scenario import Scenario
 from .errors import InputError
-from .experiments.replaying import live, replay_on, seconds, shipped_batch, summary
+from .experiments.replaying import fingerprint, live, replay_on, seconds, shipped_batch, summary
 from .run_store import RunStore
 from .supervision import Policy, PolicyError, ThresholdPolicy
 from .workloads.traffic import search_trace
@@ -73,11 +72,9 @@ class Asked:
 
     def key(self, scenario: Scenario) -> dict:
         """What a run comes from, besides the package's sources and data."""
-        described = hashlib.sha256(scenario.system.model_dump_json().encode()).hexdigest()[:16]
         return {
-            "system": scenario.system.id, "described": described, "trace": self.arrivals.digest,
-            "policy": repr(self.policy()), "text": self.policy_text, "until_s": self.end_s(scenario), "seed": self.seed,
-            "engine": self.engine,
+            "scenario": fingerprint(scenario), "policy": repr(self.policy()), "text": self.policy_text,
+            "until_s": self.end_s(scenario), "seed": self.seed, "engine": self.engine,
         }
 
     def end_s(self, scenario: Scenario) -> float:

@@ -6,7 +6,7 @@ import pytest
 from fake_engine import FakeEngine
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_supervision import ENGINES, MS, NAMES, FastLifecycle, after, service
+from live_machine import ENGINES, MS, NAMES, FastLifecycle, after, service
 
 from rainforest_model.descriptions import load
 from rainforest_model.errors import InputError

@@ -8,8 +8,8 @@ import pytest
 from fake_engine import FakeEngine
 from hypothesis import given
 from hypothesis import strategies as st
+from live_machine import NAMES, FastLifecycle, service
 from matplotlib.collections import FillBetweenPolyCollection
-from test_supervision import NAMES, FastLifecycle, service
 
 from rainforest_model import timeline
 from rainforest_model.supervision import ElasticMachine, Policy

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from rainforest_model import cli, theory, twins, validation
+from rainforest_model import by_hand, cli, theory, twins, validation
 from rainforest_model.descriptions import load
 from rainforest_model.engine.door import CompiledEngine
 from rainforest_model.lowering import lower
@@ -239,10 +239,10 @@ def test_walking_alone_meets_every_branch():
     """Counters spill past their batch, and every n-th pass takes the long way: latencies are not all equal."""
     quiet = validation.quiet(load.system("linux-2.6.35m"))
     for id in ("malloc", "open", "munmap"):
-        latencies = validation.walk_alone(lower(scenario("S-A", quiet, id, cores=12)), 100).latencies
+        latencies = by_hand.walk_alone(lower(scenario("S-A", quiet, id, cores=12)), 100).latencies
         assert len(latencies) == 100
         assert all(latency > 0 for latency in latencies)
-    assert len(set(validation.walk_alone(lower(scenario("S-A", quiet, "malloc", cores=12)), 100).latencies)) > 1
+    assert len(set(by_hand.walk_alone(lower(scenario("S-A", quiet, "malloc", cores=12)), 100).latencies)) > 1
 
 
 def test_quiet_leaves_nothing_random():

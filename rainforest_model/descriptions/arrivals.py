@@ -85,8 +85,8 @@ class Arrivals:
         """Hash of the times."""
         return hashlib.sha256(self.nanoseconds.tobytes()).hexdigest()[:16]
 
-    def before(self, time_s: float) -> Arrivals:
-        """Those before a time: a trace cut short.
+    def between(self, start_s: float, end_s: float) -> Arrivals:
+        """Those from one time on and before another, with times that begin there: a piece of a trace.
 
         Raises
         ------
@@ -95,11 +95,11 @@ class Arrivals:
 
         Examples
         --------
-        >>> Arrivals("three", [0.5, 0.5, 2]).before(2)
-        <Arrivals three before 2 s: 2 in 0.5 s>
+        >>> Arrivals("four", [0.5, 1.5, 2.5, 3.5]).between(1, 3)
+        <Arrivals four from 1 to 3 s: 2 in 1.5 s>
         """
-        early = self.nanoseconds[self.nanoseconds < time_s * 1e9]
-        return Arrivals(f"{self.id} before {time_s:g} s", early / 1e9, self.source)
+        inside = self.nanoseconds[(self.nanoseconds >= start_s * 1e9) & (self.nanoseconds < end_s * 1e9)]
+        return Arrivals(f"{self.id} from {start_s:g} to {end_s:g} s", inside / 1e9 - start_s, self.source)
 
     def __len__(self) -> int:
         return len(self.nanoseconds)

@@ -215,36 +215,34 @@ def _end(a, tree, t, q, has_part, now):
 
 
 @compiled
-def _unqueue(a, c, t):
-    """Take task `t` out of the run queue of `c`."""
+def _unlink(a, head, t):
+    """Take task `t` out of the chain that begins at ``a[head]``; the one before it, or -1."""
     before = -1
-    other = a[c + QUEUE_HEAD]
+    other = a[head]
     while other != t:
         before = other
         other = a[other + NEXT]
     if before < 0:
-        a[c + QUEUE_HEAD] = a[t + NEXT]
+        a[head] = a[t + NEXT]
     else:
         a[before + NEXT] = a[t + NEXT]
     a[t + NEXT] = -1
+    return before
+
+
+@compiled
+def _unqueue(a, c, t):
+    """Take task `t` out of the run queue of `c`."""
+    _unlink(a, c + QUEUE_HEAD, t)
     a[c + QUEUED] -= 1
 
 
 @compiled
 def _wait_no_more(a, q, t):
     """Take task `t` out of those who wait at queue `q`."""
-    before = -1
-    other = a[q + IDLE_HEAD]
-    while other != t:
-        before = other
-        other = a[other + NEXT]
-    if before < 0:
-        a[q + IDLE_HEAD] = a[t + NEXT]
-    else:
-        a[before + NEXT] = a[t + NEXT]
-        if a[t + NEXT] < 0:
-            a[q + IDLE_TAIL] = before
-    a[t + NEXT] = -1
+    before = _unlink(a, q + IDLE_HEAD, t)
+    if a[q + IDLE_TAIL] == t:
+        a[q + IDLE_TAIL] = before
 
 
 @compiled

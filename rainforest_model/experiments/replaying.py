@@ -106,18 +106,6 @@ def seconds_of(arrivals: Arrivals) -> float:
     return window * -(-arrivals.nanoseconds[-1] // round(1e9 * window))
 
 
-def piece(arrivals: Arrivals, start_s: float, length_s: float) -> Arrivals:
-    """The requests of a trace from a moment on, over so many seconds, with times that begin there.
-
-    Examples
-    --------
-    >>> piece(Arrivals("four", [0.5, 1.5, 2.5, 3.5]), start_s=1, length_s=2).nanoseconds.tolist()
-    [500000000, 1500000000]
-    """
-    times = arrivals.nanoseconds / 1e9 - start_s
-    return Arrivals(f"{arrivals.id} from {start_s:g} s", times[(times >= 0) & (times < length_s)], arrivals.source)
-
-
 def live(scenario: Scenario, policy: Policy | None, seed: int = 1, replication: int = 0, engine: str = "compiled"):
     """The live machine of a replay: Search and the batch in instances of their own, or all in one."""
     divided = scenario.system.partitioning.partitioned

@@ -89,10 +89,9 @@ class LoadCr3(PrivilegedOperation):
 
 
 @dataclass(frozen=True)
-class StartupIpi(PrivilegedOperation):
-    """Send a start-up interrupt to a core, which then jumps to where the sender wants."""
+class OnCore(PrivilegedOperation):
+    """Base of what is done to a core, which must be one's own."""
 
-    kind: ClassVar[str] = "startup_ipi"
     core: int
 
     def objection(self, described):
@@ -100,14 +99,17 @@ class StartupIpi(PrivilegedOperation):
 
 
 @dataclass(frozen=True)
-class Halt(PrivilegedOperation):
+class StartupIpi(OnCore):
+    """Send a start-up interrupt to a core, which then jumps to where the sender wants."""
+
+    kind: ClassVar[str] = "startup_ipi"
+
+
+@dataclass(frozen=True)
+class Halt(OnCore):
     """Stop a core."""
 
     kind: ClassVar[str] = "halt"
-    core: int
-
-    def objection(self, described):
-        return None if self.core in described.cores else f"core {self.core} belongs to somebody else"
 
 
 @dataclass(frozen=True)
