@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-
 import numpy as np
 import pytest
 from test_twins import assert_twins
@@ -15,7 +13,7 @@ from rainforest_model.experiments import common, fig13_spark, sec642_subos_count
 from rainforest_model.experiments.sparking import times
 from rainforest_model.lowering import lower
 from rainforest_model.memory import Group, MemoryModel
-from rainforest_model.simulation import simulate
+from rainforest_model.simulation import SimulationError, simulate
 from rainforest_model.units import TICKS_PER_NS
 from rainforest_model.workloads import spark
 from rainforest_model.workloads.spark import COLLECTION, FETCH, JOB, Cluster, collector_threads, jobs
@@ -52,7 +50,7 @@ def test_the_papers_five_workloads_are_there():
 def test_a_shuffle_reads_what_was_written():
     for job in spark.description().workloads.values():
         order = job.order
-        for (before, size, _), (stage, reads, _) in itertools.pairwise(order):
+        for (before, size, _), (stage, reads, _) in zip(order, order[1:], strict=False):
             if stage.of == "shuffle":
                 assert reads == pytest.approx(size * before.writes.plain())
 
@@ -176,9 +174,9 @@ def test_rfloop_is_faster_than_a_card_where_there_is_a_shuffle_and_the_same_wher
 
 
 def test_both_engines_agree_on_a_short_job():
-    tiny = spark.described({"tasks": 120, "slices": 16, "scale": 400, "workloads.join.stages.0.touches": 40})
+    tiny = spark.described({"tasks": 120, "slices": 16, "scale": 400})
     found = common.without_pressure(cluster(workers=2, described=tiny).scenario(0.004))
-    assert_twins(lower(found), 300_000)
+    assert_twins(lower(found), 6_000)
 
 
 # --- memory -----------------------------------------------------------------------------------------------
@@ -231,5 +229,5 @@ def test_every_point_of_an_experiment_is_described():
 
 def test_a_job_that_has_not_ended_is_no_result():
     run = simulate(common.without_pressure(cluster("select").scenario(0.002)), replications=1)
-    with pytest.raises(ValueError, match="has not ended"):
+    with pytest.raises(SimulationError):
         times({("rainforest",): run}, ["system"])

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import pandas as pd
 
 from ..descriptions import load
+from ..outcome import Outcome
 from ..simulation import Run
-from ..units import TICKS_PER_NS
 from ..workloads.spark import COLLECTION, FETCH, JOB, Cluster, SparkDescription
 from .common import Key, Options
 
@@ -31,28 +31,40 @@ def replications(options: Options) -> int:
 
 
 def times(runs: Mapping[Key, Run], columns: list[str]) -> pd.DataFrame:
-    """What jobs take: one row for each key, replication and statistic.
+    """What jobs take, as simulated: one row for each key and replication, with statistic ``job``, in us.
+
+    Raises
+    ------
+    SimulationError
+        If a job has not ended.
+    """
+    rows = [
+        (*key, i, JOB, value) for key, run in runs.items() for i, value in enumerate(run.replicated("mean", JOB))
+    ]
+    return pd.DataFrame(rows, columns=[*columns, "replication", "statistic", "value_us"])
+
+
+def shares(runs: Mapping[Key, Run], columns: list[str]) -> pd.DataFrame:
+    """Where the time of jobs goes: one row for each key, replication and statistic.
 
     Returns
     -------
     DataFrame
-        Statistics ``job`` (ms as simulated), ``fetch`` (percent of the threads' time that tasks spend on a shuffle's
-        transfer) and ``collection`` (percent of the job's time for which a worker collects garbage).
+        Statistics ``fetch`` (percent of the threads' time that tasks spend on a shuffle's transfer) and ``collection``
+        (percent of the job's time for which a worker waits for a collection or makes one).
     """
     rows = []
     for key, run in runs.items():
         for i, outcome in enumerate(run.outcomes):
-            def total_ms(name, run=run, outcome=outcome):
-                found = outcome.moments[run.series.index(name)][1] if name in run.series else 0.0
-                return found / TICKS_PER_NS / 1e6
-
-            job, workers = total_ms(JOB), run.scenario.partitions
-            if not job:
-                raise ValueError(f"a job has not ended within {SECONDS} s")
+            job = _total(run, outcome, JOB)
             found = {
-                "job": job,
-                "fetch": 100 * total_ms(FETCH) / (job * run.scenario.cores),
-                "collection": 100 * total_ms(COLLECTION) / (job * workers),
+                "fetch": 100 * _total(run, outcome, FETCH) / (job * run.scenario.cores),
+                "collection": 100 * _total(run, outcome, COLLECTION) / (job * run.scenario.partitions),
             }
             rows += [(*key, i, statistic, value) for statistic, value in found.items()]
     return pd.DataFrame(rows, columns=[*columns, "replication", "statistic", "value"])
+
+
+def _total(run: Run, outcome: Outcome, series: str) -> float:
+    """Ticks of all samples of a series; none where a job has no such thing."""
+    return outcome.moments[run.series.index(series)][1] if series in run.series else 0.0
