@@ -41,9 +41,8 @@ def table(done: Done) -> pd.DataFrame:
     for place, axis in enumerate(sweep.vary):
         columns[axis.name] = _of_one_kind([point.values[place] for point in points])
     for output in sweep.outputs:
-        values = np.array([_values(done.outcomes.get(p.number), output, sweep.replications) for p in points])
-        half = _half_width(values)
-        mean = values.mean(axis=1)
+        values = _replicated(done, output)
+        half, mean = _half_width(values), values.mean(axis=1)
         columns |= {output.column: mean, f"{output.column}_low": mean - half, f"{output.column}_high": mean + half}
     columns["replications"] = [len(done.outcomes.get(point.number, ())) for point in points]
     columns["failure"] = [done.failures.get(point.number, "") for point in points]
@@ -55,6 +54,12 @@ def _of_one_kind(values: list) -> list:
     kinds = {type(value) for value in values}
     plain = kinds <= {int, float} or kinds in ({bool}, {str})
     return values if plain else [str(value) for value in values]
+
+
+def _replicated(done: Done, output: Output) -> np.ndarray:
+    """The output of every point in each replication: float64[points, replications]."""
+    n = done.plan.sweep.replications
+    return np.array([_values(done.outcomes.get(point.number), output, n) for point in done.plan.points])
 
 
 def _values(outcomes: dict[int, Outcome] | None, output: Output, replications: int) -> list[float]:
@@ -102,16 +107,16 @@ def parquet(frame: pd.DataFrame) -> bytes:
 
 def summary(done: Done) -> str:
     """How many points finished, where the outputs lie, and why points failed: some lines for the terminal."""
-    frame = table(done)
     lines = [
-        f"{done.plan.sweep.title}: {len(frame)} points: {len(done.outcomes)} finished, {len(done.failures)} failed; "
+        f"{done.plan.sweep.title}: {len(done.plan.points)} points: {len(done.outcomes)} finished, {len(done.failures)} failed; "
         f"{done.kept} of them were in the store"
     ]
     for output in done.plan.sweep.outputs:
-        values = frame[output.column].dropna()
+        values = _replicated(done, output).mean(axis=1)
+        values = values[np.isfinite(values)]
         told = "nothing recorded"
         if len(values):
-            told = f"{values.min():.4g} .. {values.max():.4g}, median {values.median():.4g}"
+            told = f"{values.min():.4g} .. {values.max():.4g}, median {np.median(values):.4g}"
             empty = len(done.outcomes) - len(values)
             told += f", nothing recorded at {empty} points" if empty else ""
         lines.append(f"  {output.column:24} {told}")
