@@ -59,7 +59,8 @@ class ClusterWorkers:
         numbers: dict[str, int] = {}
         try:
             self._hold(client, context.model)
-            shared = client.scatter(context, broadcast=True, hash=False)
+            # A task's result, not scattered data: whoever dies with it, the scheduler can make it again.
+            shared = client.submit(_itself, context, pure=False)
             left = iter(jobs)
 
             def submit(number: int) -> list:
@@ -70,7 +71,7 @@ class ClusterWorkers:
                     found.append(future)
                 return found
 
-            under_way = as_completed(submit(AHEAD * max(1, sum(client.nthreads().values()))), with_results=False)
+            under_way = as_completed(submit(AHEAD * max(1, sum(client.nthreads().values()))), loop=client.loop)
             for future in under_way:
                 number = numbers.pop(future.key)
                 try:
@@ -93,3 +94,7 @@ class ClusterWorkers:
         for worker, theirs in told.items():
             if theirs != model:
                 raise SimulationError(f"worker {worker} runs another version of this package")
+
+
+def _itself(context: Context) -> Context:
+    return context

@@ -126,7 +126,7 @@ def _refuse_unknown_keys(plan: Plan, jobs: list[Job]) -> None:
         try:
             described_scenario(base.changed(job.changes), base.path)
         except UnknownKeyError as error:
-            raise UnknownKeyError(f"{error.key}: {error.reason} (in {base.path.name})", file=plan.path) from None
+            raise UnknownKeyError(str(error), file=plan.path) from None
         except InputError:
             continue  # a value that does not fit is that point's own failure
 

@@ -19,6 +19,8 @@ from ..errors import InputError
 VERSION = 1
 _HEAD = "rainforest-sweep-store"
 _NONE = "-"
+_SHORTEST = 12
+"""Bytes of a line, checksum and line break included, below which it can hold no record."""
 _FAR = 2**40
 """Byte that is locked on Windows, where nobody can read what is locked."""
 SYNC_S = 1.0
@@ -208,7 +210,7 @@ def _record(asked: str, content: str, told: dict) -> bytes:
 def _checked(line: bytes) -> bytes | None:
     """What stands behind the checksum, if that is right and the line is whole."""
     try:
-        right = line.endswith(b"\n") and int(line[:8], 16) == zlib.crc32(line[9:-1])
+        right = len(line) > _SHORTEST and line.endswith(b"\n") and int(line[:8], 16) == zlib.crc32(line[9:-1])
     except ValueError:
         return None
     return line[9:-1] if right else None
