@@ -76,7 +76,8 @@ def pages(*values: int) -> str:
 
 def numbered(place: Path, count: int) -> Path:
     """A sweep of so many points, one replication each."""
-    return sweep_file(place, f'[[vary]]\nkey = "stagger"\nvalues = {list(range(1, count + 1))}', head="replications = 1")
+    body = f'[[vary]]\nkey = "stagger"\nvalues = {list(range(1, count + 1))}'
+    return sweep_file(place, body, head="replications = 1")
 
 
 def swept(path: Path, store: Path, workers=None):
@@ -370,8 +371,6 @@ def test_a_sweep_that_is_killed_leaves_no_worker_and_loses_no_point(place):
         time.sleep(0.02)
     workers = children_of(process.pid)
     assert len(workers) >= 2
-    with Store(place / "unrelated.store"):
-        pass
     assert_refused(rainforest("sweep", path, "--store", store), "points.store", "in use by another process")
     process.send_signal(signal.SIGKILL)
     process.wait()
@@ -497,7 +496,7 @@ def test_a_store_where_none_can_be_is_refused(place):
 
 
 def test_a_full_disk_loses_nothing_finished(place):
-    """In a process of its own, whose files may not grow beyond a limit: the sweep ends, and goes on when there is room."""
+    """In a process whose files may not grow beyond a limit: the sweep ends, and goes on when there is room."""
     path, store = numbered(place, 400), place / "points.store"
     program = (
         "import resource, sys; sys.path.insert(0, 'tests'); import sweep_tasks; from test_sweep import InProcess\n"
@@ -523,7 +522,11 @@ def test_a_full_disk_loses_nothing_finished(place):
 def test_a_small_file_system_that_is_full_loses_nothing_finished(place):
     path, disk = numbered(place, 2000), place / "disk"
     disk.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", disk], capture_output=True, check=False)
+    command = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", disk]
+    try:
+        mounted = subprocess.run(command, capture_output=True, check=False)
+    except FileNotFoundError:
+        pytest.skip("has no mount")
     if mounted.returncode:
         pytest.skip("may not mount a file system")
     try:
@@ -537,6 +540,27 @@ def test_a_small_file_system_that_is_full_loses_nothing_finished(place):
     again = swept(path, place / "points.store", workers)
     assert again.kept == before.count(b"\n") - 1 > 100
     assert len(again.outcomes) == 2000
+
+
+# --- what it costs ----------------------------------------------------------------------------------------
+
+
+def test_sharing_points_out_and_keeping_them_costs_little(place):
+    """In processor time of the process that does it, which other work on the machine does not change much."""
+    path = numbered(place, 1000)
+    began = time.process_time()
+    done = swept(path, place / "points.store", LocalWorkers(2, sweep_tasks.quick))
+    assert len(done.outcomes) == 1000
+    assert time.process_time() - began < 1000 * 5e-3
+
+
+def test_resuming_ten_thousand_finished_points_takes_less_than_three_seconds(place):
+    path, store = numbered(place, 10_000), place / "points.store"
+    swept(path, store, InProcess(sweep_tasks.quick))
+    began = time.process_time()
+    done = swept(path, store, InProcess(task=None))
+    assert "10000 finished" in summary(done)
+    assert time.process_time() - began < 3
 
 
 # --- the command, the files, the cluster ------------------------------------------------------------------
@@ -607,3 +631,9 @@ def test_a_scheduler_that_does_not_answer_is_told(place, monkeypatch):
     path = sweep_file(place, pages(1))
     done = rainforest("sweep", path, "--store", place / "points.store", "--scheduler", "tcp://127.0.0.1:9")
     assert_refused(done, "--scheduler")
+
+
+def test_every_key_of_a_sweep_is_documented():
+    text = (ROOT / "examples" / "README.md").read_text(encoding="utf-8").partition("## Sweeps")[2]
+    keys = {*Sweep.model_fields, *Axis.model_fields}
+    assert not [key for key in keys if f"`{key}`" not in text and f"[{key}]" not in text]

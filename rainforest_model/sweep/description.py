@@ -43,7 +43,8 @@ class Output(Description):
                 raise misfit("series", f"{self.statistic} is of the whole scenario")
         elif self.statistic not in STATISTICS and not self._is_percentile():
             known = ", ".join([*STATISTICS, *COUNTS])
-            raise misfit("statistic", f"no such output as {self.statistic}; known: {known}, or a percentile such as p95")
+            reason = f"no such output as {self.statistic}; known: {known}, or a percentile such as p95"
+            raise misfit("statistic", reason)
         return self
 
     def _is_percentile(self) -> bool:

@@ -108,8 +108,8 @@ def parquet(frame: pd.DataFrame) -> bytes:
 def summary(done: Done) -> str:
     """How many points finished, where the outputs lie, and why points failed: some lines for the terminal."""
     lines = [
-        f"{done.plan.sweep.title}: {len(done.plan.points)} points: {len(done.outcomes)} finished, {len(done.failures)} failed; "
-        f"{done.kept} of them were in the store"
+        f"{done.plan.sweep.title}: {len(done.plan.points)} points: {len(done.outcomes)} finished, "
+        f"{len(done.failures)} failed; {done.kept} of them were in the store"
     ]
     for output in done.plan.sweep.outputs:
         values = _replicated(done, output).mean(axis=1)

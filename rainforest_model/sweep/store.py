@@ -1,8 +1,8 @@
 """Finished points in one file, which survives whatever ends the process that writes it.
 
-The file is a log that is only ever appended to, one line a record with a checksum of its own, and an index in memory of
-where each key's records lie (as in Bitcask: Sheehy and Smith, 2010). A page of a B-tree that is damaged takes others with
-it; a line that is damaged costs itself, wherever it lies: it is left out, and its point is computed again.
+The file is a log that is only ever appended to, one line a record with a checksum of its own, and an index in memory
+of where each key's records lie (as in Bitcask: Sheehy and Smith, 2010). A page of a B-tree that is damaged takes others
+with it; a line that is damaged costs itself, wherever it lies: it is left out, and its point is computed again.
 """
 
 from __future__ import annotations

@@ -142,7 +142,7 @@ def _kept(run: Run, place: int, statistics: Iterable[str]) -> Kept:
     outcome = run.outcomes[place]
     one = Run(run.scenario, run.seed, run.engine, run.series, (outcome,))
     latencies = {
-        series: {statistic: _finite(one, series, statistic) for statistic in statistics} if _recorded(outcome, k) else {}
+        series: {name: _finite(one, series, name) for name in statistics} if _recorded(outcome, k) else {}
         for k, series in enumerate(run.series)
     }
     counts = {"utilisation": one.utilisation, "samples": one.samples, "events": int(outcome.events)}
