@@ -255,6 +255,45 @@ def simulate(file, changes, as_json, engine, seed, replications, jobs) -> None:
 
 
 @cli.command()
+@click.argument("file", metavar="SWEEP.toml", type=click.Path())
+@click.option("--store", "place", type=click.Path(dir_okay=False), help="Where finished points are kept.")
+@click.option("--scheduler", metavar="ADDRESS", help="Of a Dask cluster (default: this machine).")
+@click.option("--jobs", type=click.IntRange(min=1), help="Points at a time on this machine (default: all cores).")
+@click.option("--csv", "as_csv", type=click.Path(dir_okay=False), help="Write a row for each point there.")
+@click.option("--parquet", "as_parquet", type=click.Path(dir_okay=False), help="The same as Parquet.")
+def sweep(file, place, scheduler, jobs, as_csv, as_parquet) -> None:
+    """Run a scenario at many points (format: examples/README.md).
+
+    Whatever has finished is kept in the store, so that a sweep that was ended, by whatever, goes on where it was.
+    """
+    from contextlib import closing
+    from pathlib import Path
+
+    from platformdirs import user_data_path
+
+    from . import sweep as sw
+    from .progress import Progress
+    from .results import write_asked
+
+    plan = sw.load_plan(file)
+    workers = sw.ClusterWorkers(scheduler) if scheduler else sw.LocalWorkers(_jobs(jobs))
+    with sw.Store(place or user_data_path("rainforest-model") / "points.store") as store:
+        if store.damaged:
+            told = f"{store.damaged} damaged records are left out, and their points are computed again"
+            click.echo(f"{store.path}: {told}", err=True)
+        _tell_compiling()
+        with closing(Progress(plan.sweep.title, units="points")) as progress:
+            done = sw.run(plan, store, workers, progress)
+    click.echo(sw.summary(done))
+    for path, encode in ((as_csv, lambda frame: frame), (as_parquet, sw.parquet)):
+        if path:
+            write_asked(Path(path), encode(sw.table(done)))
+            click.echo(f"table: {path}")
+    if not done.outcomes:
+        _fail("no point finished; why stands above", 1)
+
+
+@cli.command()
 @click.argument("systems", metavar="[SYSTEM]...", nargs=-1)
 @click.option("--trace", type=click.Path(), help="CSV file of arrivals (default: the shipped trace of Search).")
 @click.option("--policy", type=click.Path(), help="Python file with a subclass of Policy (default: the paper's).")

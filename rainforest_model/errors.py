@@ -34,3 +34,7 @@ class InputError(ValueError):
             shown = shown if len(shown) <= 80 else shown[:77] + "..."
             place = f"{place} = {shown}" if place else shown
         super().__init__(": ".join(str(part) for part in (file, place, reason) if part))
+
+
+class UnknownKeyError(InputError):
+    """A key that nothing reads: no value could make it fit."""

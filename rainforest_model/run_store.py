@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from pathlib import Path
 
 from platformdirs import user_cache_path
@@ -21,14 +22,23 @@ MOST = 2000
 """Runs that are kept, the newest ones."""
 
 
-def origin() -> str:
-    """Hash of all sources and described data that a run may depend on."""
+def sources() -> list[Path]:
+    """The modules on whose text a run's numbers depend."""
+    return [path for name in _DECIDING for path in sorted(_PACKAGE.glob(name if "." in name else f"{name}/*.py"))]
+
+
+def hash_of(paths: Iterable[Path]) -> str:
+    """Hash of the names and contents of files."""
     digest = hashlib.sha256()
-    sources = [path for name in _DECIDING for path in sorted(_PACKAGE.glob(name if "." in name else f"{name}/*.py"))]
-    described = [path for path in sorted(data_path().rglob("*")) if path.suffix in (".toml", ".csv")]
-    for path in (*sources, *(path for path in described if "results" not in path.parts)):
+    for path in paths:
         digest.update(path.name.encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()[:16]
+
+
+def origin() -> str:
+    """Hash of all sources and described data that a run may depend on."""
+    described = [path for path in sorted(data_path().rglob("*")) if path.suffix in (".toml", ".csv")]
+    return hash_of([*sources(), *(path for path in described if "results" not in path.parts)])
 
 
 class RunStore:

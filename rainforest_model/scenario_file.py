@@ -26,7 +26,7 @@ from .descriptions.scenario import Load, Scenario
 from .descriptions.structure import Structure
 from .descriptions.system import Kernel, Partitioning, System
 from .descriptions.told import dotted
-from .errors import InputError
+from .errors import InputError, UnknownKeyError
 from .lowering import lower
 from .stats import Precision
 from .workloads import with_parameters, workload
@@ -138,7 +138,17 @@ def load_scenario(path: Path | str, overrides: dict[str, Any] | None = None) -> 
     table = load.read_toml(path)
     for key, value in (overrides or {}).items():
         override(table, key, value, path)
-    return _Reader(path).read(table)
+    return scenario_of(table, path)
+
+
+def scenario_of(table: dict, path: Path) -> ScenarioFile:
+    """What `load_scenario` gives, from the `table` that was read at `path` and perhaps changed."""
+    return _Reader(path).lowered(table)
+
+
+def described_scenario(table: dict, path: Path) -> Scenario:
+    """The scenario of `scenario_of`, in a fraction of its time: what only lowering finds is not found."""
+    return _Reader(path).read(table).scenario
 
 
 def _table(description: Description) -> dict:
@@ -172,9 +182,9 @@ class _Reader:
         self.path = path
         self.programs: dict[str, tuple[Path, str]] = {}
 
-    def _misfit(self, reason: str, key: str, value=None) -> InputError:
+    def _misfit(self, reason: str, key: str, value=None, kind: type[InputError] = InputError) -> InputError:
         given = {} if value is None or isinstance(value, dict | list) else {"value": value}
-        return InputError(reason, file=self.path, key=key, **given)
+        return kind(reason, file=self.path, key=key, **given)
 
     @contextmanager
     def _at(self, key: str, under: bool = False) -> Iterator[None]:
@@ -184,7 +194,8 @@ class _Reader:
         except InputError as error:
             if error.file is not None:
                 raise
-            raise self._misfit(error.reason, f"{key}.{error.key}" if under else key, error.value) from None
+            place = f"{key}.{error.key}" if under else key
+            raise self._misfit(error.reason, place, error.value, type(error)) from None
 
     def read(self, table: dict) -> ScenarioFile:
         self._known(table, KEYS)
@@ -207,14 +218,22 @@ class _Reader:
         title = table.get("title", self.path.stem)
         if not isinstance(title, str) or not title.isprintable():
             raise self._misfit("must be a text of one line", "title", title)
-        scenario = self._fitting(fields)
-        return ScenarioFile(self.path, title, scenario, options.seed, options.rule)
+        return ScenarioFile(self.path, title, self._fitting(fields), options.seed, options.rule)
+
+    def lowered(self, table: dict) -> ScenarioFile:
+        """The same, once its programs have been lowered without complaint."""
+        loaded = self.read(table)
+        try:
+            lower(loaded.scenario)
+        except InputError as error:
+            raise self._of_program(error, loaded.scenario) from None
+        return loaded
 
     def _known(self, table: dict, known: tuple[str, ...], under: str = "") -> None:
         for key in table:
             if key not in known:
                 place = f"{under}.{dotted([key])}" if under else dotted([key])
-                raise self._misfit(f"no such key{hint(key, known)}", place, table[key])
+                raise self._misfit(f"no such key{hint(key, known)}", place, table[key], UnknownKeyError)
 
     def _dict(self, value, key: str) -> dict:
         if not isinstance(value, dict):
@@ -311,26 +330,21 @@ class _Reader:
                 entry = laid_over(_table(known[name]) if "kind" not in entry else {}, entry)
             elif not needed <= entry.keys():
                 reason = f"a new one needs {', '.join(needed)}, and the system has none of this name"
-                raise self._misfit(f"{reason}{hint(name, known)}", place)
+                raise self._misfit(f"{reason}{hint(name, known)}", place, kind=UnknownKeyError)
             found[name] = load.validated(model, entry, self.path, place)
         return found
 
     # --- the whole
 
     def _fitting(self, fields: dict) -> Scenario:
-        """The scenario, once it has been lowered without complaint."""
+        """The scenario, or what does not fit under the key that the file has for it."""
         try:
-            scenario = load.validated(Scenario, fields, self.path)
+            return load.validated(Scenario, fields, self.path)
         except InputError as error:
             first, *rest = str(error.key).split(".")
             if first != "loads":
                 raise
-            raise self._misfit(error.reason, ".".join(["load", *rest])) from None
-        try:
-            lower(scenario)
-        except InputError as error:
-            raise self._of_program(error, scenario) from None
-        return scenario
+            raise self._misfit(error.reason, ".".join(["load", *rest]), kind=type(error)) from None
 
     def _of_program(self, error: InputError, scenario: Scenario) -> InputError:
         """An error of lowering with the file and the key under which the user wrote the program."""

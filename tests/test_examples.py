@@ -25,7 +25,7 @@ from rainforest_model.scenario_file import KEYS, LOAD_KEYS, RunOptions, load_sce
 from rainforest_model.stats import Precision
 
 ROOT = Path(__file__).resolve().parent.parent
-EXAMPLES = sorted((ROOT / "examples").glob("*.toml"))
+EXAMPLES = sorted(path for path in (ROOT / "examples").glob("*.toml") if path.stem != "sweep")
 README = (ROOT / "examples" / "README.md").read_text(encoding="utf-8")
 EIGHT = ROOT / "examples" / "eight_sockets.toml"
 SHORT = {"duration": "2 ms", "warmup": "0.2 ms", "run": "{replications = 2, seed = 3}"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from pathlib import Path
 
-from ..errors import InputError
+from ..errors import UnknownKeyError
 from .told import dotted
 
 
@@ -42,7 +42,7 @@ def override(table: dict, key: str, value, path: Path) -> None:
 
     Raises
     ------
-    InputError
+    UnknownKeyError
         If the key is none, or leads through something that holds no keys.
 
     Examples
@@ -64,7 +64,7 @@ def override(table: dict, key: str, value, path: Path) -> None:
             inner = {}
         if not isinstance(inner, dict | list):
             reason = f"holds no keys, so {key} cannot be set"
-            raise InputError(reason, file=path, key=dotted(keys[:place]), value=inner)
+            raise UnknownKeyError(reason, file=path, key=dotted(keys[:place]), value=inner)
         here[_index(part) if isinstance(here, list) else part] = inner
         here = inner
     _inside(here, keys[-1], keys, path)
@@ -80,7 +80,7 @@ def _keys(key: str, path: Path) -> list[str]:
             keys.append(part)
     except (ValueError, RecursionError):
         reason = "is no dotted key such as load.0.threads"
-        raise InputError(reason, file=path, key="--set", value=key) from None
+        raise UnknownKeyError(reason, file=path, key="--set", value=key) from None
     return keys
 
 
@@ -102,7 +102,7 @@ def _inside(here: dict | list, part: str, keys: list[str], path: Path):
         return here.get(part)
     if not 0 <= _index(part) < len(here):
         reason = f"is a list of {len(here)}; its first is {dotted([*keys[:-1], 0])}"
-        raise InputError(reason, file=path, key=dotted(keys[:-1]))
+        raise UnknownKeyError(reason, file=path, key=dotted(keys[:-1]))
     return here[_index(part)]
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, LiteralString
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from .. import units
 from .near import hint
+from .told import MISFIT, UNKNOWN_KEY
 
 Basis = Literal["cited", "derived", "fitted"]
 
@@ -19,10 +20,10 @@ MOST_CYCLES = 3.6e11
 LARGEST = 1e18
 
 
-def misfit(key: str | tuple[str | int, ...], reason: str) -> PydanticCustomError:
+def misfit(key: str | tuple[str | int, ...], reason: str, kind: LiteralString = MISFIT) -> PydanticCustomError:
     """What a validator raises where one `key` of its table, or of a table in it, is at fault."""
     keys = (key,) if isinstance(key, str) else key
-    return PydanticCustomError("misfit", "{reason}", {"keys": keys, "reason": reason})
+    return PydanticCustomError(kind, "{reason}", {"keys": keys, "reason": reason})
 
 
 def _in_one_line(text: str) -> str:
@@ -46,7 +47,7 @@ class Description(BaseModel):
         if isinstance(table, dict):
             for key in table:
                 if key not in cls.model_fields:
-                    raise misfit(str(key), f"no such key{hint(key, cls.model_fields)}")
+                    raise misfit(str(key), f"no such key{hint(key, cls.model_fields)}", UNKNOWN_KEY)
                 if isinstance(table[key], bool) and cls.model_fields[key].annotation in (int, float):
                     raise misfit(key, "a number is needed")
         return table

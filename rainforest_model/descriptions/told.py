@@ -8,11 +8,13 @@ from collections.abc import Iterable
 
 from pydantic import BaseModel, ValidationError
 
-from ..errors import InputError
+from ..errors import InputError, UnknownKeyError
 from .near import hint
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
-_ABSENT = {"missing", "union_tag_not_found", "misfit"}
+MISFIT, UNKNOWN_KEY = "misfit", "unknown_key"
+"""Kinds of the errors that descriptions raise themselves."""
+_ABSENT = {"missing", "union_tag_not_found", MISFIT, UNKNOWN_KEY}
 
 
 def dotted(keys: Iterable[str | int]) -> str:
@@ -65,4 +67,5 @@ def told(error: ValidationError, table: dict, file, prefix: str) -> InputError:
     key = ".".join(part for part in (prefix, dotted(keys)) if part)
     too_long = isinstance(value, int) and value.bit_length() > 1000
     hidden = value is None or too_long or isinstance(value, dict | list | tuple | BaseModel)
-    return InputError(in_one_line(reason), file=file, key=key, **({} if hidden else {"value": value}))
+    error = UnknownKeyError if kind == UNKNOWN_KEY else InputError
+    return error(in_one_line(reason), file=file, key=key, **({} if hidden else {"value": value}))

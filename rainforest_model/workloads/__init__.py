@@ -7,7 +7,7 @@ import pkgutil
 from collections.abc import Iterator
 
 from ..descriptions.program import INNER, OnQueue, OnStructure, Op, Program
-from ..errors import InputError
+from ..errors import InputError, UnknownKeyError
 
 
 def workloads() -> dict[str, Program]:
@@ -54,7 +54,7 @@ def with_parameters(program: Program, parameters: dict[str, int]) -> Program:
     for key, value in parameters.items():
         if key not in program.parameters:
             has = ", ".join(program.parameters) or "none"
-            raise InputError(f"workload {program.id} has no such parameter; it has: {has}", key=key, value=value)
+            raise UnknownKeyError(f"workload {program.id} has no such parameter; it has: {has}", key=key, value=value)
         if isinstance(value, bool) or not isinstance(value, int) or not 0 < value <= 2**31:
             raise InputError("must be a whole number in 1 .. 2**31", key=key, value=value)
     return program.model_copy(update={"parameters": {**program.parameters, **parameters}})
