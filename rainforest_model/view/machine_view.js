@@ -1,0 +1,1004 @@
+/* One machine, drawn: sockets and cores by what each is doing, borders of OS instances, the tail of latencies.
+ *
+ * `machineView({model, el})` draws it, `controls(model)` makes Step, Run and Pause, `Model` stands in for a notebook's
+ * model outside of one.  The default export is a widget for notebooks (anywidget's convention).
+ * Colours are Okabe and Ito's (2008); every state also has a pattern and a letter.
+ */
+
+// --- elements and words ---------------------------------------------------------------------------------------------
+
+const SVG = "http://www.w3.org/2000/svg";
+
+function furnish(node, attributes, children) {
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
+    else if (value === true) node.setAttribute(name, "");
+    else if (value !== false && value != null) node.setAttribute(name, value);
+  }
+  node.append(...children);
+  return node;
+}
+
+/** An HTML element; strings among its children become text, never markup. */
+export function html(tag, attributes = {}, ...children) {
+  return furnish(document.createElement(tag), attributes, children);
+}
+
+function svg(tag, attributes = {}, ...children) {
+  return furnish(document.createElementNS(SVG, tag), attributes, children);
+}
+
+/** Write a text only where it changed, so that a frame costs what it changes. */
+function write(node, text) {
+  if (node.textContent !== text) node.textContent = text;
+}
+
+function attribute(node, name, value) {
+  if (node.getAttribute(name) !== String(value)) node.setAttribute(name, value);
+}
+
+const isNumber = (value) => typeof value === "number" && Number.isFinite(value);
+
+/** A number to three significant figures; a dash where there is none. */
+export function figures(value) {
+  if (!isNumber(value)) return "–";
+  if (Math.abs(value) >= 1000) return Math.round(value).toLocaleString("en");
+  return String(Number(value.toPrecision(3)));
+}
+
+const UNITS = { us: "µs" };
+export const unitName = (unit) => UNITS[unit] ?? unit ?? "";
+
+const TIMES = [[1e6, "s"], [1e3, "ms"], [1, "µs"]];
+
+/** Simulated time, which counts in µs, in words. */
+export function duration(us, digits = 4) {
+  const [size, name] = TIMES.find(([size]) => Math.abs(us) >= size) ?? TIMES[2];
+  return `${Number((us / size).toPrecision(digits))} ${name}`;
+}
+
+const percent = (share) => `${Math.round(100 * share)} %`;
+
+// --- models ---------------------------------------------------------------------------------------------------------
+
+/** What a notebook's model does, for a page and a player: traits, their changes, messages both ways. */
+export class Model {
+  #traits;
+  #listeners = new Map();
+
+  constructor(traits, send) {
+    this.#traits = { history: [], ...traits };
+    this.send = send;
+    accumulate(this);
+  }
+
+  get(name) {
+    return this.#traits[name];
+  }
+
+  set(name, value) {
+    this.#traits[name] = value;
+    this.emit(`change:${name}`, value);
+  }
+
+  save_changes() {}
+
+  on(event, listener) {
+    if (!this.#listeners.has(event)) this.#listeners.set(event, new Set());
+    this.#listeners.get(event).add(listener);
+  }
+
+  off(event, listener) {
+    this.#listeners.get(event)?.delete(listener);
+  }
+
+  emit(event, ...values) {
+    for (const listener of [...(this.#listeners.get(event) ?? [])]) listener(...values);
+  }
+}
+
+/** Append each frame's window to the model's history, once for all views of it. */
+function accumulate(model) {
+  let last = model.get("frame")?.serial;
+  model.on("change:frame", () => {
+    const frame = model.get("frame");
+    if (frame?.window && frame.serial !== last) model.get("history").push(frame.window);
+    last = frame?.serial;
+  });
+}
+
+// --- states and instances -------------------------------------------------------------------------------------------
+
+const LOOKS = {
+  computing: ["computing", "C"],
+  "in a lock": ["locked", "L"],
+  spinning: ["spinning", "S"],
+  "waiting for a shootdown": ["waiting", "W"],
+  idle: ["idle", "·"],
+  off: ["off", "×"],
+};
+
+function lookOf(state) {
+  const [look, letter] = LOOKS[state] ?? ["other", state.slice(0, 1).toUpperCase()];
+  return { state, look, letter };
+}
+
+const POOL = -1;
+const LANDS = 6;
+
+function instancesOf(layout) {
+  const known = layout.instances.map(({ number, name }) => ({ number, name }));
+  return layout.can_move ? [...known, { number: POOL, name: "pool" }] : known;
+}
+
+function nameOf(layout, number) {
+  if (number === POOL) return "the pool";
+  return layout.instances.find((instance) => instance.number === number)?.name ?? `instance ${number}`;
+}
+
+// --- the cores ------------------------------------------------------------------------------------------------------
+
+const columnsOf = (cores) => (cores <= 12 ? Math.ceil(cores / 2) : Math.ceil(Math.sqrt(1.6 * cores)));
+
+const SIDES = [["t", -1, 0], ["r", 0, 1], ["b", 1, 0], ["l", 0, -1]];
+
+/** Which sides of each core of a socket lie on a border: where its neighbour belongs to another instance. */
+function bordersOf(socket, columns, owner) {
+  return socket.map((core, place) => {
+    const row = Math.floor(place / columns), column = place % columns;
+    return SIDES.filter(([, down, right]) => {
+      const across = column + right, beside = (row + down) * columns + across;
+      const inside = across >= 0 && across < columns && beside >= 0 && beside < socket.length;
+      return !inside || owner[socket[beside]] !== owner[core];
+    }).map(([side]) => side);
+  });
+}
+
+/** The board of sockets and cores. `choose(core)` is called as a core is chosen, `move(core, to)` as it shall move. */
+function board(layout, { choose, move }) {
+  const looks = layout.states.map(lookOf);
+  const cells = new Map();
+  const shown = new Map();
+  let chosen = null, reachable = layout.sockets[0]?.[0], owners = null;
+
+  const node = html("div", { class: "board", role: "group", "aria-label": `cores of ${layout.machine}`, "aria-describedby": "help" });
+  const grids = layout.sockets.map((socket, number) => {
+    const columns = columnsOf(socket.length);
+    const grid = html("div", { class: "cores", style: `--columns: ${columns}` });
+    for (const core of socket) {
+      const letter = html("span", { class: "letter" }), tag = html("span", { class: "tag" });
+      const tile = html("button", { type: "button", class: "tile", "data-core": core, tabindex: -1 },
+        html("span", { class: "core" }, String(core)), letter, tag);
+      const cell = html("div", { class: "cell", "data-owner": POOL }, tile);
+      cells.set(core, { cell, tile, letter, tag });
+      grid.append(cell);
+    }
+    const name = `socket ${number}`;
+    node.append(html("div", { class: "socket", role: "group", "aria-label": name }, grid, html("div", { class: "caption" }, name)));
+    return { socket, columns };
+  });
+  if (cells.size) cells.get(reachable).tile.tabIndex = 0;
+  node.classList.toggle("one", !layout.can_move && layout.instances.length === 1);
+
+  function reach(core) {
+    cells.get(reachable).tile.tabIndex = -1;
+    reachable = core;
+    cells.get(core).tile.tabIndex = 0;
+    cells.get(core).tile.focus();
+  }
+
+  function chooseCore(core) {
+    if (chosen !== null) cells.get(chosen).tile.setAttribute("aria-pressed", "false");
+    chosen = core;
+    if (core !== null) cells.get(core).tile.setAttribute("aria-pressed", "true");
+    choose(core);
+  }
+
+  /** The nearest core in a direction, as the eye sees it: sockets wrap on a narrow screen. */
+  function neighbour(from, right, down) {
+    const middle = ({ tile }) => {
+      const box = tile.getBoundingClientRect();
+      return [box.left + box.width / 2, box.top + box.height / 2];
+    };
+    const [x, y] = middle(cells.get(from));
+    let best = null, least = Infinity;
+    for (const [core, cell] of cells) {
+      const [otherX, otherY] = middle(cell);
+      const along = (otherX - x) * right + (otherY - y) * down;
+      const aside = Math.abs((otherX - x) * down) + Math.abs((otherY - y) * right);
+      const distance = along + 3 * aside;
+      if (along > 2 && distance < least) [best, least] = [core, distance];
+    }
+    return best;
+  }
+
+  const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+  const typed = digits(layout, (to) => move(reachable, to));
+
+  node.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.altKey || event.metaKey) return;
+    const focused = event.target.closest(".tile");
+    if (!focused) return;
+    const core = Number(focused.dataset.core);
+    if (event.key in ARROWS) {
+      const next = neighbour(core, ...ARROWS[event.key]);
+      if (next !== null) reach(next);
+    } else if (event.key === "Home") reach(layout.sockets[0][0]);
+    else if (event.key === "End") reach(layout.sockets.at(-1).at(-1));
+    else if (event.key === "Escape") chooseCore(null);
+    else if (/^[0-9]$/.test(event.key)) typed(event.key);
+    else if (event.key === "+") move(core, next(owners?.[core] ?? POOL));
+    else if (["-", "Delete", "Backspace"].includes(event.key)) move(core, POOL);
+    else return;
+    event.preventDefault();
+  });
+
+  function next(owner) {
+    const numbers = layout.instances.map(({ number }) => number);
+    return numbers[(numbers.indexOf(owner) + 1) % numbers.length];
+  }
+
+  node.addEventListener("focusin", (event) => {
+    const core = Number(event.target.closest(".tile")?.dataset.core);
+    if (!cells.has(core) || core === reachable) return;
+    cells.get(reachable).tile.tabIndex = -1;
+    reachable = core;
+    cells.get(core).tile.tabIndex = 0;
+  });
+
+  node.addEventListener("click", (event) => {
+    const tile = event.target.closest(".tile");
+    if (!tile) return;
+    const core = Number(tile.dataset.core);
+    chooseCore(core === chosen ? null : core);
+  });
+
+  if (layout.can_move) dragging(node, (core, to) => move(core, to));
+
+  function paintBorders(owner) {
+    for (const { socket, columns } of grids) {
+      const sides = bordersOf(socket, columns, owner);
+      socket.forEach((core, place) => {
+        const { cell, tag } = cells.get(core);
+        attribute(cell, "data-borders", sides[place].join(" "));
+        attribute(cell, "data-owner", owner[core]);
+        cell.style.setProperty("--land", owner[core] === POOL ? "transparent" : `var(--land-${owner[core] % LANDS})`);
+        write(tag, owner[core] === POOL ? "–" : String(owner[core]));
+      });
+    }
+  }
+
+  function update(frame) {
+    const moved = !owners || frame.owner.some((owner, core) => owner !== owners[core]);
+    if (moved) {
+      owners = [...frame.owner];
+      paintBorders(owners);
+    }
+    for (const [core, { tile, letter }] of cells) {
+      const state = frame.state[core], owner = frame.owner[core];
+      const key = `${state} ${owner}`;
+      if (shown.get(core) === key) continue;
+      shown.set(core, key);
+      const { look, letter: sign, state: words } = looks[state] ?? lookOf("?");
+      attribute(tile, "data-look", look);
+      write(letter, sign);
+      tile.setAttribute("aria-label", `core ${core}, ${nameOf(layout, owner)}: ${words}`);
+      tile.title = `core ${core}, ${nameOf(layout, owner)}: ${words}`;
+    }
+    return moved;
+  }
+
+  return {
+    node,
+    update,
+    chosen: () => chosen,
+    choose: chooseCore,
+    owners: () => owners,
+    pending: (core, on) => cells.get(core)?.tile.classList.toggle("pending", on),
+    calm: () => cells.forEach(({ tile }) => tile.classList.remove("pending")),
+  };
+}
+
+const TYPING_MS = 700;
+
+/** Digits to an instance's number; waits for a further digit only where one could follow. */
+function digits(layout, settle) {
+  const numbers = layout.instances.map(({ number }) => String(number));
+  let text = "", timer;
+  function finish() {
+    clearTimeout(timer);
+    const to = text;
+    text = "";
+    settle(Number(to));
+  }
+  return (digit) => {
+    text += digit;
+    clearTimeout(timer);
+    if (numbers.some((number) => number.startsWith(text) && number !== text)) timer = setTimeout(finish, TYPING_MS);
+    else finish();
+  };
+}
+
+const FAR_ENOUGH_PX = 6;
+
+/** Drag a core with mouse or pen onto another instance's cores or card; a finger scrolls, and taps instead. */
+function dragging(node, drop) {
+  let from = null, ghost = null, over = null, suppress = false;
+
+  function aim(target) {
+    if (target === over) return;
+    over?.classList.remove("aimed");
+    over = target;
+    over?.classList.add("aimed");
+  }
+
+  function end() {
+    aim(null);
+    ghost?.remove();
+    from = ghost = null;
+  }
+
+  node.addEventListener("pointerdown", (event) => {
+    const tile = event.target.closest(".tile");
+    suppress = false;
+    if (tile && event.button === 0 && event.pointerType !== "touch") from = { tile, x: event.clientX, y: event.clientY };
+  });
+  node.addEventListener("pointermove", (event) => {
+    if (!from) return;
+    if (!ghost) {
+      if (Math.hypot(event.clientX - from.x, event.clientY - from.y) < FAR_ENOUGH_PX) return;
+      ghost = from.tile.cloneNode(true);
+      ghost.classList.add("ghost");
+      ghost.setAttribute("aria-hidden", "true");
+      node.getRootNode().append(ghost);
+      node.setPointerCapture(event.pointerId);
+    }
+    ghost.style.left = `${event.clientX}px`;
+    ghost.style.top = `${event.clientY}px`;
+    aim(node.getRootNode().elementFromPoint(event.clientX, event.clientY)?.closest("[data-owner]") ?? null);
+  });
+  node.addEventListener("pointerup", () => {
+    if (ghost && over) {
+      const core = Number(from.tile.dataset.core), to = Number(over.dataset.owner);
+      if (to !== Number(from.tile.closest(".cell").dataset.owner)) drop(core, to);
+    }
+    suppress = ghost !== null;
+    end();
+  });
+  node.addEventListener("pointercancel", end);
+  node.addEventListener("keydown", (event) => {
+    if (event.key === "Escape") end();
+  });
+  node.addEventListener("click", (event) => {
+    if (suppress) event.stopImmediatePropagation();
+    suppress = false;
+  }, { capture: true });
+}
+
+// --- the instances' cards -------------------------------------------------------------------------------------------
+
+/** A card for each instance: how many cores it has, buttons to add and take one, a target for a chosen core. */
+function cards(layout, { move, chosen, owners }) {
+  const node = html("div", { class: "cards", role: "group", "aria-label": "OS instances" });
+  const made = instancesOf(layout).map(({ number, name }) => {
+    const count = html("span", { class: "count" });
+    const head = html("span", { class: "swatch", "aria-hidden": "true" }, number === POOL ? "–" : String(number));
+    const card = html("div", { class: "card", "data-owner": number, role: "group", "aria-label": name,
+      style: `--land: ${number === POOL ? "transparent" : `var(--land-${number % LANDS})`}` }, head,
+    html("span", { class: "name" }, name), count);
+    const here = html("button", { type: "button", class: "here", hidden: true, onclick: () => move(chosen(), number) });
+    const less = html("button", { type: "button", class: "less", "aria-label": `take a core from ${name}`,
+      title: "take a core: it goes to the pool", onclick: () => move(cores(number).at(-1), POOL) }, "−");
+    const more = html("button", { type: "button", class: "more", "aria-label": `add a core to ${name}`,
+      title: "add a core from the pool", onclick: () => move(nearest(number), number) }, "+");
+    if (layout.can_move && number !== POOL) card.append(less, more);
+    if (layout.can_move) card.append(here);
+    node.append(card);
+    return { number, name, count, here, less, more, card };
+  });
+
+  const cores = (number) => layout.sockets.flat().filter((core) => owners()?.[core] === number);
+
+  /** A core of the pool, of a socket where the instance already is if there is one. */
+  function nearest(number) {
+    const free = cores(POOL);
+    const home = layout.sockets.find((socket) => socket.some((core) => owners()[core] === number)) ?? [];
+    return free.find((core) => home.includes(core)) ?? free[0];
+  }
+
+  function update() {
+    const core = chosen(), free = cores(POOL).length;
+    for (const { number, name, count, here, less, more } of made) {
+      const own = cores(number).length;
+      write(count, own === 1 ? "1 core" : `${own} cores`);
+      less.disabled = own === 0;
+      more.disabled = free === 0;
+      here.hidden = core === null || owners()?.[core] === number;
+      if (!here.hidden) write(here, number === POOL ? `return core ${core}` : `move core ${core} here`);
+      here.setAttribute("aria-label", `move core ${core} to ${number === POOL ? "the pool" : name}`);
+    }
+  }
+  return { node, update };
+}
+
+// --- shares of time -------------------------------------------------------------------------------------------------
+
+/** A bar of what all cores did since the last frame, and the legend, which holds the numbers. */
+function shares(layout) {
+  const bar = html("div", { class: "shares", "aria-hidden": "true" });
+  const legend = html("ul", { class: "legend", "aria-label": "share of time of all cores since the last frame" });
+  const rows = layout.states.map((state) => {
+    const { look, letter } = lookOf(state);
+    const part = html("div", { class: "part", "data-look": look });
+    const value = html("span", { class: "value" }, "–");
+    bar.append(part);
+    legend.append(html("li", { "data-state": state },
+      html("span", { class: "key", "data-look": look, "aria-hidden": "true" }, html("span", { class: "letter" }, letter)),
+      html("span", { class: "name" }, state), value));
+    return { part, value };
+  });
+  function update(frame) {
+    rows.forEach(({ part, value }, index) => {
+      const share = frame.share?.[index] ?? 0;
+      part.style.flexGrow = share;
+      attribute(value, "data-value", share);
+      write(value, percent(share));
+    });
+  }
+  return { nodes: [bar, legend], update };
+}
+
+// --- the tail chart -------------------------------------------------------------------------------------------------
+
+const HEIGHT = 220;
+const MARGIN = { left: 48, right: 12, top: 10, bottom: 28 };
+const COLUMN_PX = 2;
+const MARKED = 40;
+const LABEL_PX = 13;
+
+/** The steps of a logarithmic axis at 1, 2 and 5, from the one at or below `low` to the one at or above `high`. */
+function logSteps(low, high) {
+  const steps = [];
+  for (let power = Math.floor(Math.log10(low)); power <= Math.ceil(Math.log10(high)); power++) {
+    for (const factor of [1, 2, 5]) steps.push(Number(`${factor}e${power}`));
+  }
+  const first = steps.findLastIndex((step) => step <= low), last = steps.findIndex((step) => step >= high);
+  return steps.slice(first, last + 1);
+}
+
+function linearSteps(low, high, most) {
+  const rough = (high - low) / most, power = 10 ** Math.floor(Math.log10(rough));
+  const step = power * [1, 2, 5, 10].find((factor) => factor * power >= rough);
+  const steps = [];
+  for (let k = Math.ceil(low / step); k * step <= high * (1 + 1e-9); k++) steps.push(k * step);
+  return steps;
+}
+
+/** Lines' labels, moved apart so that none covers another; from top to bottom, in pixels. */
+function apart(wanted, top, bottom) {
+  const order = wanted.map((y, index) => ({ y, index })).sort((a, b) => a.y - b.y);
+  let least = top;
+  for (const label of order) least = (label.y = Math.max(label.y, least)) + LABEL_PX;
+  let most = bottom;
+  for (const label of order.reverse()) most = (label.y = Math.min(label.y, most)) - LABEL_PX;
+  const found = [];
+  for (const { y, index } of order) found[index] = y;
+  return found;
+}
+
+/** At most one point for each column of pixels: the one with the largest tail, since means of tails mean nothing. */
+function thinned(points, xOf) {
+  const kept = [];
+  let column = null;
+  for (const point of points) {
+    const here = Math.floor(xOf(point.time) / COLUMN_PX);
+    if (here !== column) kept.push(point);
+    else if (!(kept.at(-1).p99 >= point.p99)) kept[kept.length - 1] = point;
+    column = here;
+  }
+  return kept;
+}
+
+/** The chart; `reached({low, high})` hears how far its values go, and `span` makes its axis reach further. */
+function tailChart(layout, reached) {
+  const unit = unitName(layout.unit);
+  const paper = (layout.paper ?? []).filter(({ value }) => isNumber(value) && value > 0);
+  const grid = svg("g", { class: "grid" }), marks = svg("g", { class: "paper" }), lines = svg("g"), hover = svg("g", { class: "hover" });
+  const picture = svg("svg", { class: "chart", role: "img", height: HEIGHT, "aria-label": "tail chart" }, grid, marks, lines, hover);
+  const rows = html("tbody");
+  const table = html("details", {}, html("summary", {}, "The chart as a table"),
+    html("table", {}, html("thead", {}, html("tr", {}, ...["until", `99th percentile (${unit})`, `median (${unit})`, "calls"].map(
+      (name) => html("th", { scope: "col" }, name)))), rows));
+  const node = html("figure", {},
+    html("figcaption", {},
+      html("span", {}, `latency of each window (${unit})`),
+      html("span", { class: "line p99" }, "99th percentile"), html("span", { class: "line p50" }, "median"),
+      ...(paper.length ? [html("span", { class: "line paper" }, "the paper's number")] : [])),
+    picture, table);
+
+  let width = 0, points = [], measured = 0, shown = null, scale = null;
+  let own = { low: Infinity, high: 0 }, further = null;
+
+  function grow(value) {
+    if (isNumber(value) && value > 0) own = { low: Math.min(own.low, value), high: Math.max(own.high, value) };
+  }
+  for (const { value } of paper) grow(value);
+
+  /** The axis only grows, so that the picture does not jump. */
+  function axisSteps() {
+    const before = own;
+    for (const { p50, p99 } of points.slice(measured)) [p50, p99].forEach(grow);
+    measured = points.length;
+    if (own.low !== before.low || own.high !== before.high || !measured) reached(own);
+    const low = Math.min(own.low, further?.low ?? Infinity), high = Math.max(own.high, further?.high ?? 0);
+    return high > 0 ? logSteps(low / 1.1, high * 1.1) : [1, 10, 100];
+  }
+
+  function draw() {
+    if (!width) return;
+    const steps = axisSteps();
+    const [bottom, top] = [steps[0], steps.at(-1)];
+    const start = points[0]?.time ?? 0, end = points.at(-1)?.time ?? 0;
+    const from = points.length > 1 ? start : 0, until = end > from ? end : from + 1;
+    const inner = { right: width - MARGIN.right, bottom: HEIGHT - MARGIN.bottom };
+    const x = (time) => MARGIN.left + ((time - from) / (until - from)) * (inner.right - MARGIN.left);
+    const y = (value) => inner.bottom - (Math.log(value / bottom) / Math.log(top / bottom)) * (inner.bottom - MARGIN.top);
+
+    const decades = Math.log10(top / bottom);
+    const labelled = decades > 3 ? steps.filter((step) => /^[^25]*1/.test(step.toExponential())) : steps;
+    const axis = steps.flatMap((step) => [
+      svg("line", { x1: MARGIN.left, x2: inner.right, y1: y(step), y2: y(step) }),
+      ...(labelled.includes(step) ? [svg("text", { x: MARGIN.left - 6, y: y(step) + 4, "text-anchor": "end" }, figures(step))] : []),
+    ]);
+    const size = TIMES.find(([size]) => until >= size)?.[0] ?? 1, name = TIMES.find(([each]) => each === size)[1];
+    const ticks = points.length ? linearSteps(from / size, until / size, Math.max(2, Math.floor(width / 110))) : [];
+    axis.push(...ticks.map((tick) => svg("text", { x: x(tick * size), y: inner.bottom + 17, "text-anchor": "middle" },
+      `${Number(tick.toPrecision(6))}`)));
+    axis.push(svg("text", { x: inner.right, y: HEIGHT - 1, "text-anchor": "end", class: "unit" }, `simulated time (${name})`));
+    grid.replaceChildren(...axis);
+
+    drawPaper(y, inner);
+    const drawn = thinned(points, x);
+    lines.replaceChildren(...["p50", "p99"].flatMap((which) => curve(drawn, which, x, y)));
+    if (!points.length) {
+      lines.replaceChildren(svg("text", { class: "empty", x: (MARGIN.left + inner.right) / 2, y: HEIGHT / 2, "text-anchor": "middle" },
+        "no window has ended yet: step or run"));
+    }
+    scale = { x, y, inner };
+    describe();
+  }
+
+  function curve(drawn, which, x, y) {
+    const valid = drawn.filter((point) => isNumber(point[which]) && point[which] > 0);
+    const path = valid.map((point, index) => `${index ? "L" : "M"}${x(point.time).toFixed(1)} ${y(point[which]).toFixed(1)}`);
+    const dots = valid.length <= MARKED ? valid : valid.slice(-1);
+    return [svg("path", { class: which, d: path.join("") }),
+      ...dots.map((point) => svg("circle", { class: which, cx: x(point.time), cy: y(point[which]), r: which === "p99" ? 3 : 2.2 }))];
+  }
+
+  function drawPaper(y, inner) {
+    const heights = apart(paper.map(({ value }) => y(value) - 4), MARGIN.top + 9, inner.bottom - 3);
+    marks.replaceChildren(...paper.flatMap(({ claim, label, value }, index) => {
+      const room = Math.floor((inner.right - MARGIN.left) / 6.4);
+      const words = `${label}: ${figures(value)} ${unit}`;
+      const text = svg("text", { x: inner.right - 2, y: heights[index], "text-anchor": "end", "data-claim": claim, "data-value": value },
+        words.length > room ? `${words.slice(0, room - 1)}…` : words);
+      text.append(svg("title", {}, `${words} (claim ${claim})`));
+      return [svg("line", { x1: MARGIN.left, x2: inner.right, y1: y(value), y2: y(value) }), text];
+    }));
+  }
+
+  function describe() {
+    const last = points.at(-1);
+    const windows = last
+      ? `last window, until ${duration(last.time)}: 99th percentile ${figures(last.p99)} ${unit}, median ${figures(last.p50)} ${unit}, ${last.n} calls`
+      : "no window has ended yet";
+    const overlays = paper.map(({ label, value }) => `${label}: ${figures(value)} ${unit}`);
+    attribute(picture, "aria-label", [`tail chart, ${windows}`, ...overlays].join("; "));
+    if (table.open) fill();
+  }
+
+  const NEWEST = 30;
+  function fill() {
+    if (shown === points.length) return;
+    shown = points.length;
+    rows.replaceChildren(...points.slice(-NEWEST).reverse().map(({ time, p50, p99, n }) => html("tr", {},
+      html("th", { scope: "row", "data-value": time }, duration(time)), html("td", { "data-value": p99 }, figures(p99)),
+      html("td", { "data-value": p50 }, figures(p50)), html("td", { "data-value": n }, figures(n)))));
+  }
+  table.addEventListener("toggle", () => table.open && fill());
+
+  picture.addEventListener("pointermove", (event) => {
+    if (!scale || !points.length) return;
+    const at = event.clientX - picture.getBoundingClientRect().left;
+    const { x, inner } = scale;
+    const nearest = points.reduce((best, point) => (Math.abs(x(point.time) - at) < Math.abs(x(best.time) - at) ? point : best));
+    const right = x(nearest.time) > width / 2;
+    const words = [`until ${duration(nearest.time)}`, `99 %: ${figures(nearest.p99)} ${unit}`, `50 %: ${figures(nearest.p50)} ${unit}`, `${nearest.n} calls`];
+    hover.replaceChildren(svg("line", { x1: x(nearest.time), x2: x(nearest.time), y1: MARGIN.top, y2: inner.bottom }),
+      ...words.map((line, index) => svg("text", { x: x(nearest.time) + (right ? -7 : 7), y: MARGIN.top + 12 + 14 * index,
+        "text-anchor": right ? "end" : "start" }, line)));
+  });
+  picture.addEventListener("pointerleave", () => hover.replaceChildren());
+
+  const observer = new ResizeObserver(([entry]) => {
+    const wide = Math.floor(entry.contentRect.width);
+    if (wide === width || !wide) return;
+    width = wide;
+    picture.setAttribute("width", width);
+    draw();
+  });
+  observer.observe(node);
+
+  return {
+    node,
+    update(history) {
+      if (history.length < measured) measured = 0;
+      points = history;
+      draw();
+    },
+    span(wider) {
+      further = wider;
+      draw();
+    },
+    remove: () => observer.disconnect(),
+  };
+}
+
+// --- the numbers ----------------------------------------------------------------------------------------------------
+
+/** Time and the tail since the beginning, as large figures. */
+function numbers(layout) {
+  const unit = unitName(layout.unit);
+  const cell = (name, id, title) => {
+    const value = html("span", { class: "value", "data-id": id }, "–");
+    return { value, node: html("div", { class: "number", title }, html("span", { class: "name" }, name), value) };
+  };
+  const made = {
+    p99: cell("99th percentile", "p99", "of all calls since the measurement began"),
+    p50: cell("median", "p50", "of all calls since the measurement began"),
+    n: cell("calls", "n", "finished since the measurement began"),
+    time: cell("simulated time", "time", "since the machine was switched on"),
+  };
+  const node = html("div", { class: "numbers" }, ...Object.values(made).map(({ node }) => node));
+  function put(id, value, text) {
+    attribute(made[id].value, "data-value", value ?? "");
+    write(made[id].value, text);
+  }
+  function update(frame) {
+    const total = frame.total ?? {};
+    put("p99", total.p99, `${figures(total.p99)} ${unit}`);
+    put("p50", total.p50, `${figures(total.p50)} ${unit}`);
+    put("n", total.n, figures(total.n));
+    put("time", frame.time, duration(frame.time));
+  }
+  return { node, update };
+}
+
+// --- the whole view -------------------------------------------------------------------------------------------------
+
+const TELL_MS = 5000;
+
+/** Draw one machine into an element; returns what undoes it. */
+export function machineView({ model, el }) {
+  const root = el.shadowRoot ?? el.attachShadow({ mode: "open" });
+  const sheet = new CSSStyleSheet();
+  sheet.replaceSync(STYLE);
+  root.adoptedStyleSheets = [sheet];
+  const unfollow = followTheme(el);
+
+  let parts = null, waiting = 0, told = 0;
+  const moves = new Map();
+
+  function build() {
+    parts?.chart.remove();
+    moves.clear();
+    const layout = model.get("layout");
+    if (!layout?.sockets) return;
+    const words = html("p", { class: "words", role: "status" }), alarm = html("p", { class: "alarm", role: "alert" });
+    const spoken = html("p", { class: "unseen", role: "status" });
+    const cores = board(layout, { choose: chooseCore, move });
+    const instances = cards(layout, { move, chosen: cores.chosen, owners: cores.owners });
+    const share = shares(layout), chart = tailChart(layout, (reach) => model.set("reach", reach)), figures = numbers(layout);
+    const help = layout.can_move
+      ? "Drag a core to another subOS, or choose it and then where it goes. Keys: arrows choose a core, a number moves it there, + to the next one, − to the pool."
+      : "All cores belong to one kernel; arrow keys go from core to core.";
+    const view = html("section", { class: "view", "aria-label": `${layout.title}, ${layout.workload} on ${layout.machine}` },
+      html("header", {}, html("h3", {}, layout.title ?? layout.system), html("p", {}, `${layout.workload} on ${layout.machine}`)),
+      cores.node, instances.node, html("p", { id: "help", class: "help" }, help), words, alarm,
+      ...share.nodes, figures.node, chart.node, spoken);
+    root.replaceChildren(view);
+    parts = { layout, view, cores, instances, share, chart, figures, words, alarm, spoken };
+    schedule();
+  }
+
+  function chooseCore(core) {
+    write(parts.alarm, "");
+    if (core === null) write(parts.words, "");
+    else if (parts.layout.can_move) write(parts.words, `Core ${core} is chosen: where shall it go? (Esc: nowhere)`);
+    else write(parts.words, `Core ${core} stays: ${nameOf(parts.layout, parts.cores.owners()?.[core])} has all of them.`);
+    parts.instances.update();
+  }
+
+  function move(core, to) {
+    const { layout, cores, words, alarm } = parts;
+    if (core === null || core === undefined) return;
+    write(alarm, "");
+    if (!layout.can_move) return write(alarm, "Here all cores belong to one kernel: none can move.");
+    if (to !== POOL && !layout.instances.some(({ number }) => number === to)) return write(alarm, `There is no instance ${to}.`);
+    if (cores.owners()?.[core] === to) return write(words, `Core ${core} is already with ${nameOf(layout, to)}.`);
+    cores.choose(null);
+    cores.pending(core, true);
+    moves.set(core, to);
+    write(words, `Core ${core} goes to ${nameOf(layout, to)} …`);
+    model.send({ type: "move", core, to });
+  }
+
+  function settleMoves(owner) {
+    for (const [core, to] of moves) {
+      if (owner[core] !== to) continue;
+      moves.delete(core);
+      parts.cores.pending(core, false);
+      write(parts.words, `Core ${core} is now with ${nameOf(parts.layout, to)}.`);
+    }
+  }
+
+  function tell(frame) {
+    const now = performance.now();
+    if (frame.running && now - told < TELL_MS) return;
+    told = now;
+    const { layout, spoken } = parts, unit = unitName(layout.unit);
+    const busy = layout.states.map((state, index) => `${state} ${percent(frame.share?.[index] ?? 0)}`).join(", ");
+    write(spoken, `${duration(frame.time)}: 99th percentile ${figures(frame.total?.p99)} ${unit}, median ${figures(frame.total?.p50)} ${unit}; ${busy}`);
+  }
+
+  function paint() {
+    waiting = 0;
+    const frame = model.get("frame");
+    if (!parts || !frame?.state) return;
+    if (parts.cores.update(frame)) parts.instances.update();
+    settleMoves(frame.owner);
+    parts.share.update(frame);
+    parts.figures.update(frame);
+    parts.chart.update(model.get("history") ?? []);
+    parts.view.dataset.serial = frame.serial;
+    tell(frame);
+  }
+
+  function schedule() {
+    waiting ||= requestAnimationFrame(paint);
+  }
+
+  function heard(message) {
+    if (message?.type !== "error" || !parts) return;
+    moves.clear();
+    parts.cores.calm();
+    write(parts.words, "");
+    write(parts.alarm, String(message.text));
+  }
+
+  const listeners = [["change:layout", build], ["change:frame", schedule], ["change:history", schedule],
+    ["change:span", () => parts?.chart.span(model.get("span"))], ["msg:custom", heard]];
+  for (const [event, listener] of listeners) model.on(event, listener);
+  build();
+  return () => {
+    for (const [event, listener] of listeners) model.off(event, listener);
+    cancelAnimationFrame(waiting);
+    parts?.chart.remove();
+    unfollow();
+  };
+}
+
+/** JupyterLab's theme where there is one, else what the reader's system prefers. */
+function followTheme(el) {
+  const follow = () => {
+    const light = document.body.dataset.jpThemeLight;
+    el.style.colorScheme = light === undefined ? "" : light === "true" ? "light" : "dark";
+  };
+  const observer = new MutationObserver(follow);
+  observer.observe(document.body, { attributes: true, attributeFilter: ["data-jp-theme-light"] });
+  follow();
+  return () => observer.disconnect();
+}
+
+// --- controls -------------------------------------------------------------------------------------------------------
+
+/** Buttons for Step and for Run or Pause, which follow the model's frames. */
+export function controls(model) {
+  const step = html("button", { type: "button", class: "step", onclick: () => model.send({ type: "step" }) }, "Step");
+  const run = html("button", { type: "button", class: "run", onclick: () => toggle() }, "Run");
+  let running = false;
+  function show(now) {
+    running = now;
+    write(run, running ? "Pause" : "Run");
+    attribute(run, "aria-pressed", running);
+    step.disabled = running;
+  }
+  function toggle() {
+    const type = running ? "pause" : "run";
+    show(!running);
+    model.send({ type });
+  }
+  model.on("change:frame", () => {
+    const now = Boolean(model.get("frame")?.running);
+    if (now !== running) show(now);
+  });
+  show(Boolean(model.get("frame")?.running));
+  return html("div", { class: "buttons", role: "group", "aria-label": "simulation" }, step, run);
+}
+
+const NOTCHES = 100;
+
+/** A slider, logarithmic, of how much simulated time passes in a frame. */
+export function speed(model, { low, high, value }) {
+  const at = (us) => Math.round((NOTCHES * Math.log(us / low)) / Math.log(high / low));
+  const input = html("input", { type: "range", min: 0, max: NOTCHES, step: 1, "aria-label": "simulated time in a frame" });
+  const output = html("output", {});
+  function show(us) {
+    input.value = at(us);
+    tell(us);
+  }
+  function tell(us) {
+    write(output, `${duration(us, 2)} a frame`);
+    input.setAttribute("aria-valuetext", `${duration(us, 2)} a frame`);
+  }
+  const chosen = () => Number((low * (high / low) ** (Number(input.value) / NOTCHES)).toPrecision(2));
+  input.addEventListener("input", () => tell(chosen()));
+  input.addEventListener("change", () => model.send({ type: "speed", value: chosen() }));
+  show(value);
+  return { node: html("label", { class: "speed" }, "speed ", input, output), show };
+}
+
+// --- a notebook's widget --------------------------------------------------------------------------------------------
+
+/** The view with its controls; asks for the next frame once one is painted, so that a closed tab ends a run. */
+function render({ model, el }) {
+  const bar = html("div", { class: "bar" }, controls(model), speed(model, model.get("speed")).node);
+  const machine = html("div");
+  el.append(html("style", {}, NOTEBOOK_STYLE), html("div", { class: "rainforest-machine" }, bar, machine));
+  const painted = () => {
+    const { running, serial } = model.get("frame");
+    if (running) requestAnimationFrame(() => model.send({ type: "painted", serial }));
+  };
+  model.on("change:frame", painted);
+  const remove = machineView({ model, el: machine });
+  return () => {
+    model.off("change:frame", painted);
+    remove();
+  };
+}
+
+export default { initialize: ({ model }) => accumulate(model), render };
+
+const NOTEBOOK_STYLE = `
+.rainforest-machine { max-width: 760px; font-family: system-ui, sans-serif; }
+.rainforest-machine .bar { display: flex; flex-wrap: wrap; gap: 12px; align-items: center; padding: 4px 0 8px; }
+.rainforest-machine .buttons { display: flex; gap: 6px; }
+.rainforest-machine button { font: inherit; padding: 4px 14px; border: 1px solid #00573f; border-radius: 6px; background: #00573f; color: #fff; }
+.rainforest-machine button:disabled { opacity: .45; }
+.rainforest-machine .speed { display: flex; gap: 6px; align-items: center; }
+`;
+
+// --- style ----------------------------------------------------------------------------------------------------------
+
+const STYLE = `
+:host {
+  display: block; --ink: light-dark(#1d2421, #e9eeea); --faint: light-dark(#5b6660, #a3aea8);
+  --paper: light-dark(#ffffff, #18201c); --rule: light-dark(#dfe4e0, #34403a); --border: light-dark(#26312c, #cfd8d2);
+  --accent: light-dark(#00573f, #4cc9a0); --alarm: light-dark(#a33b00, #ff9a5c);
+  --computing: #009e73; --locked: #0072b2; --spinning: #d55e00; --waiting: #cc79a7;
+  --idle: light-dark(#e6e9e6, #3a453f); --off: light-dark(#ffffff, #18201c);
+  --p99: light-dark(#d55e00, #ff8f3f); --p50: light-dark(#0072b2, #56b4e9);
+  --land-0: light-dark(#cfe9fa, #17425c); --land-1: light-dark(#fbe3b3, #5d4206); --land-2: light-dark(#e4dcf3, #41355c);
+  --land-3: light-dark(#faf3a6, #575310); --land-4: light-dark(#d9ead2, #2c4a26); --land-5: light-dark(#f7d9d0, #5c3226);
+  color: var(--ink); font: 14px/1.4 system-ui, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif;
+}
+* { box-sizing: border-box; }
+[hidden] { display: none !important; }
+p, h3, ul, figure { margin: 0; padding: 0; }
+button { font: inherit; color: inherit; }
+:focus-visible { outline: 3px solid var(--accent); outline-offset: 2px; }
+.unseen { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
+.view { position: relative; display: grid; gap: 10px; background: var(--paper); }
+header { display: flex; flex-wrap: wrap; gap: 0 10px; align-items: baseline; }
+h3 { font-size: 17px; font-weight: 650; }
+header p, .help, .caption { color: var(--faint); font-size: 12.5px; }
+
+.board { display: flex; flex-wrap: wrap; gap: 10px; justify-content: center; }
+.socket { padding: 6px 6px 2px; border: 1px solid var(--rule); border-radius: 10px; flex: 0 1 auto; min-width: 0; }
+.caption { text-align: center; padding-top: 2px; }
+.cores { display: grid; grid-template-columns: repeat(var(--columns), minmax(42px, 56px)); }
+.cell { padding: 5px; background: var(--land); border: 0 solid var(--border); background-clip: padding-box; }
+.cell[data-borders~="t"] { margin-top: 1px; border-top-width: 2px; padding-top: 2px; }
+.cell[data-borders~="r"] { margin-right: 1px; border-right-width: 2px; padding-right: 2px; }
+.cell[data-borders~="b"] { margin-bottom: 1px; border-bottom-width: 2px; padding-bottom: 2px; }
+.cell[data-borders~="l"] { margin-left: 1px; border-left-width: 2px; padding-left: 2px; }
+.cell[data-borders~="t"][data-borders~="l"] { border-top-left-radius: 9px; }
+.cell[data-borders~="t"][data-borders~="r"] { border-top-right-radius: 9px; }
+.cell[data-borders~="b"][data-borders~="l"] { border-bottom-left-radius: 9px; }
+.cell[data-borders~="b"][data-borders~="r"] { border-bottom-right-radius: 9px; }
+.cell[data-owner="-1"] { border-style: dashed; border-color: var(--faint); }
+.one { background: var(--land-0); border: 2px solid var(--border); border-radius: 14px; padding: 10px; }
+.one .socket { background: var(--paper); }
+.one .cell { background: none; border-color: transparent; }
+.one .tag { display: none; }
+.tile { position: relative; display: block; width: 100%; height: 44px; padding: 0; border: 1px solid rgb(0 0 0 / .25); border-radius: 6px;
+  cursor: pointer; touch-action: manipulation; user-select: none; }
+.tile .letter, .key .letter { display: inline-block; min-width: 20px; padding: 0 3px; border-radius: 5px; background: var(--look); color: var(--on);
+  font-weight: 750; font-size: 16px; line-height: 20px; text-align: center; }
+.tile .core, .tile .tag { position: absolute; top: 1px; font-size: 10px; line-height: 12px; padding: 0 2px; border-radius: 3px;
+  background: var(--look); color: var(--on); }
+.tile .core { left: 1px; }
+.tile .tag { right: 1px; background: var(--paper); color: var(--ink); font-weight: 650; }
+.tile[aria-pressed="true"] { outline: 3px solid var(--accent); outline-offset: 1px; z-index: 1; }
+.tile.pending { outline: 3px dashed var(--accent); outline-offset: 1px; }
+.aimed { box-shadow: inset 0 0 0 3px var(--accent); }
+.ghost { position: fixed; z-index: 10; width: 46px; margin: -22px 0 0 -23px; pointer-events: none; opacity: .9; box-shadow: 0 4px 12px rgb(0 0 0 / .35); }
+
+[data-look] { --on: #000; background: var(--look); }
+[data-look="computing"] { --look: var(--computing); }
+[data-look="locked"] { --look: var(--locked); --on: #fff;
+  background: repeating-linear-gradient(90deg, transparent 0 6px, rgb(255 255 255 / .45) 6px 8px) var(--look); }
+[data-look="spinning"] { --look: var(--spinning);
+  background: repeating-linear-gradient(45deg, transparent 0 5px, rgb(0 0 0 / .38) 5px 8px) var(--look); }
+[data-look="waiting"] { --look: var(--waiting);
+  background: radial-gradient(rgb(0 0 0 / .5) 1.4px, transparent 1.8px) 0 0 / 7px 7px var(--look); }
+[data-look="idle"] { --look: var(--idle); --on: var(--ink); }
+[data-look="off"] { --look: var(--off); --on: var(--faint);
+  background: repeating-linear-gradient(135deg, transparent 0 5px, var(--rule) 5px 6.5px) var(--look); }
+[data-look="other"] { --look: #f0e442; }
+
+.cards { display: flex; flex-wrap: wrap; gap: 6px; }
+.card { display: flex; flex-wrap: wrap; gap: 2px 6px; align-items: center; padding: 3px 6px 3px 4px; border: 1.5px solid var(--border); border-radius: 8px; background: var(--land); }
+.card[data-owner="-1"] { border-style: dashed; border-color: var(--faint); }
+.card .name { font-weight: 600; }
+.card .count { font-size: 12.5px; min-width: 4.2em; }
+.swatch { min-width: 18px; padding: 0 3px; text-align: center; font-size: 12px; font-weight: 650; background: var(--paper); border-radius: 4px; }
+.card button { min-width: 28px; min-height: 28px; padding: 0 8px; border: 1px solid var(--border); border-radius: 6px; background: var(--paper); cursor: pointer; }
+.card button:disabled { opacity: .4; cursor: default; }
+.card .here { background: var(--accent); border-color: var(--accent); color: light-dark(#fff, #06130d); }
+.words, .alarm { font-size: 13px; }
+.words:empty, .alarm:empty { display: none; }
+.alarm { color: var(--alarm); font-weight: 600; }
+
+.shares { display: flex; height: 16px; border-radius: 4px; overflow: hidden; background: var(--rule); }
+.part { flex: 0 0 0; min-width: 0; }
+.legend { display: grid; grid-template-columns: repeat(auto-fill, minmax(158px, 1fr)); gap: 4px 12px; list-style: none; font-size: 13px; }
+.legend li { display: flex; gap: 6px; align-items: center; }
+.legend .name { flex: 1; }
+.key { display: inline-grid; place-items: center; width: 30px; height: 22px; border-radius: 5px; border: 1px solid rgb(0 0 0 / .25); }
+.key .letter { font-size: 13px; line-height: 15px; min-width: 14px; padding: 0 2px; }
+.value { font-variant-numeric: tabular-nums; }
+
+.numbers { display: grid; grid-template-columns: repeat(auto-fit, minmax(104px, 1fr)); border-block: 1px solid var(--rule); }
+.number { display: grid; padding: 6px 2px; }
+.number .name { color: var(--faint); font-size: 12px; }
+.number .value { font-size: 18px; font-weight: 600; white-space: nowrap; }
+.number [data-id="p99"] { color: var(--p99); }
+.number [data-id="p50"] { color: var(--p50); }
+
+figure { min-width: 0; }
+figcaption { display: flex; flex-wrap: wrap; gap: 0 14px; font-size: 12.5px; color: var(--faint); }
+.line::before { content: ""; display: inline-block; width: 20px; margin-right: 5px; vertical-align: middle; border-top: 2.5px solid var(--p99); }
+.line.p50::before { border-top: 2.5px dashed var(--p50); }
+.line.paper::before { border-top: 1.5px dotted var(--ink); }
+.chart { display: block; overflow: visible; font-size: 11.5px; font-variant-numeric: tabular-nums; }
+.chart text { fill: var(--ink); }
+.grid line { stroke: var(--rule); }
+.grid text { fill: var(--faint); }
+.chart path { fill: none; stroke-width: 2; stroke-linejoin: round; }
+path.p99 { stroke: var(--p99); }
+path.p50 { stroke: var(--p50); stroke-dasharray: 5 3; }
+circle.p99 { fill: var(--p99); }
+circle.p50 { fill: var(--p50); }
+.chart .paper line { stroke: var(--ink); stroke-width: 1.2; stroke-dasharray: 2 3; }
+.chart .paper text, .hover text { paint-order: stroke; stroke: var(--paper); stroke-width: 3.5px; stroke-linejoin: round; }
+.chart .empty { fill: var(--faint); }
+.hover line { stroke: var(--faint); }
+details { font-size: 12.5px; }
+summary { cursor: pointer; color: var(--faint); }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
+th, td { padding: 1px 14px 1px 0; text-align: right; font-weight: normal; }
+thead th { color: var(--faint); }
+@media (forced-colors: active) { .tile, .part, .key, .swatch, .cell, .card { forced-color-adjust: none; } }
+`;
