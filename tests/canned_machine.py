@@ -55,7 +55,7 @@ class CannedMachine:
         self.before = self.time
         total = {"p50": None, "p99": None, "n": 0}
         if last:
-            total = {"p50": self.slower * 4.125, "p99": self.slower * (17.0 + last / 8), "n": 100 * last}
+            total = {"p50": self.slower * 4.125, "p99": self.slower * (17.0 + 0.3 * last), "n": 100 * last}
         return {"serial": self.serial, "time": self.time, "state": state, "owner": list(self.owner), "share": share,
                 "window": window, "total": total, "running": False}
 

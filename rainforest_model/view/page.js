@@ -172,20 +172,20 @@ function compare() {
     const [first, second] = sides.map(({ model }) => ({ layout: model.get("layout"), frame: model.get("frame") }));
     if (!first.frame) return;
     both.set("frame", { running: first.frame.running || Boolean(second.frame?.running) });
-    if (second.frame) byId("verdict").textContent = verdict(first, second);
+    if (second.frame) byId("verdict").replaceChildren(...verdict(first, second));
     share(first.layout, second.layout);
   });
 }
 
-/** Whose tail is longer, and how many times. */
+/** Whose tail is longer, and how many times: words and nodes. */
 function verdict(first, second) {
   const tails = [first, second].map(({ layout, frame }) => frame.total?.p99 * IN_US[layout?.unit]);
-  if (!tails.every((tail) => tail > 0)) return "";
-  const names = [first, second].map(({ layout }) => layout.title);
-  const told = [first, second].map(({ layout, frame }, side) => `${names[side]} ${figures(frame.total.p99)} ${unitName(layout.unit)}`);
+  if (!tails.every((tail) => tail > 0)) return [];
+  const [left, right] = [first, second].map(({ layout, frame }) => [
+    `${layout.title} `, html("b", {}, `${figures(frame.total.p99)} ${unitName(layout.unit)}`)]);
   const worse = tails[1] >= tails[0] ? 1 : 0, times = tails[worse] / tails[1 - worse];
-  const outcome = times < 1.01 ? "the same tail" : `${figures(times)} times as long on ${worse ? "the second" : "the first"}`;
-  return `99th percentile so far: ${told.join(", ")}: ${outcome}.`;
+  const outcome = times < 1.01 ? "the same tail" : `the ${worse ? "second" : "first"} tail is ${figures(times)} times as long`;
+  return ["99th percentile so far: ", ...left, ", ", ...right, ": ", html("b", {}, outcome), "."];
 }
 
 /** One scale for both charts, where they have one unit. */
