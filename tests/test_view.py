@@ -27,7 +27,7 @@ window.sent = [];
 window.view = (layout, frame, history = []) => {
   const el = document.createElement("div");
   document.body.append(el);
-  const model = new Model({ layout, frame, history }, (message) => window.sent.push(message));
+  const model = new Model({ machine: layout, frame, history }, (message) => window.sent.push(message));
   machineView({ model, el });
   return model;
 };
@@ -768,7 +768,7 @@ def test_the_widget_and_its_view_work_together(widget, new_page):
     module = asset("machine_view.js").replace("export default {", "const __default = {", 1)
     page.add_script_tag(type="module", content=module + glue)
     page.wait_for_function("typeof window.begin === 'function'")
-    page.evaluate("begin", {"layout": widget.layout, "frame": widget.frame, "speed": widget.speed})
+    page.evaluate("begin", {"machine": widget.machine, "frame": widget.frame, "speed": widget.speed})
     page.get_by_role("button", name="Step").click()
     page.wait_for_selector("[data-serial='1']")
     page.get_by_role("button", name="Run").click()

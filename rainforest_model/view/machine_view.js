@@ -691,7 +691,11 @@ function numbers(layout) {
 
 const TELL_MS = 5000;
 
-/** Draw one machine into an element; returns what undoes it. */
+/** Draw one machine into an element; returns what undoes it.
+ *
+ * Of the model's traits, `machine` says what there is (sockets, instances, states, unit, the paper's numbers), `frame` what
+ * each core does now, `history` holds the points of the chart, and `span` may widen its axis. The view sends "move".
+ */
 export function machineView({ model, el }) {
   const root = el.shadowRoot ?? el.attachShadow({ mode: "open" });
   const sheet = new CSSStyleSheet();
@@ -705,7 +709,7 @@ export function machineView({ model, el }) {
   function build() {
     parts?.chart.remove();
     moves.clear();
-    const layout = model.get("layout");
+    const layout = model.get("machine");
     if (!layout?.sockets) return;
     const words = html("p", { class: "words", role: "status" }), alarm = html("p", { class: "alarm", role: "alert" });
     const spoken = html("p", { class: "unseen", role: "status" });
@@ -789,7 +793,7 @@ export function machineView({ model, el }) {
     write(parts.alarm, String(message.text));
   }
 
-  const listeners = [["change:layout", build], ["change:frame", schedule], ["change:history", schedule],
+  const listeners = [["change:machine", build], ["change:frame", schedule], ["change:history", schedule],
     ["change:span", () => parts?.chart.span(model.get("span"))], ["msg:custom", heard]];
   for (const [event, listener] of listeners) model.on(event, listener);
   build();

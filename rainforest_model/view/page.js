@@ -141,12 +141,12 @@ function makeSide(side) {
       describeLoad();
     },
     show(layout) {
-      const before = model.get("layout");
+      const before = model.get("machine");
       system.value = layout.system;
       workload.value = layout.workload;
       describeLoad(layout.load ?? (before?.workload === layout.workload ? load.value : undefined));
       cores.value = layout.cores ?? layout.sockets.flat().length;
-      for (const [name, value] of [["history", []], ["reach", null], ["span", null], ["layout", layout]]) model.set(name, value);
+      for (const [name, value] of [["history", []], ["reach", null], ["span", null], ["machine", layout]]) model.set(name, value);
     },
   };
 }
@@ -169,7 +169,7 @@ let comparing = 0;
 function compare() {
   comparing ||= requestAnimationFrame(() => {
     comparing = 0;
-    const [first, second] = sides.map(({ model }) => ({ layout: model.get("layout"), frame: model.get("frame") }));
+    const [first, second] = sides.map(({ model }) => ({ layout: model.get("machine"), frame: model.get("frame") }));
     if (!first.frame) return;
     both.set("frame", { running: first.frame.running || Boolean(second.frame?.running) });
     if (second.frame) byId("verdict").replaceChildren(...verdict(first, second));

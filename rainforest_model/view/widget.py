@@ -46,7 +46,7 @@ class MachineView(anywidget.AnyWidget):
 
     _esm = Path(__file__).with_name("machine_view.js")
 
-    layout = traitlets.Dict().tag(sync=True)
+    machine = traitlets.Dict().tag(sync=True)  # "layout" is taken: every widget has one, of the page
     frame = traitlets.Dict().tag(sync=True)
     history = traitlets.List().tag(sync=True)
     speed = traitlets.Dict().tag(sync=True)
@@ -54,7 +54,7 @@ class MachineView(anywidget.AnyWidget):
     def __init__(self, session: Session, speed_us: float = SPEED_US["value"]):
         _within(speed_us)
         super().__init__(
-            layout=session.layout(), frame=session.frame() | {"running": False}, speed=SPEED_US | {"value": speed_us},
+            machine=session.layout(), frame=session.frame() | {"running": False}, speed=SPEED_US | {"value": speed_us},
         )
         self._session = session
         self._running = False
