@@ -646,7 +646,7 @@ def test_a_run_whose_history_is_whole_draws_each_window_once(tmp_path, new_page)
     machine = CannedMachine()
     frames = run(machine, 5)
     path = tmp_path / "run.html"
-    path.write_text(player(machine.layout(), frames, machine.windows), encoding="utf-8")
+    path.write_text(player(machine.layout(), frames, machine.history), encoding="utf-8")
     page = new_page()
     page.goto(path.as_uri())
     page.get_by_role("slider").fill("4")

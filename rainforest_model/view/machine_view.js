@@ -717,7 +717,7 @@ export function machineView({ model, el }) {
     const instances = cards(layout, { move, chosen: cores.chosen, owners: cores.owners });
     const share = shares(layout), chart = tailChart(layout, (reach) => model.set("reach", reach)), figures = numbers(layout);
     const help = layout.can_move
-      ? "Drag a core to another subOS, or choose it and then where it goes. Keys: arrows choose a core, a number moves it there, + to the next one, − to the pool."
+      ? "Drag a core across a border, or choose it and then where it goes. Keys: arrows go to a core, a number moves it to that instance, + to the next one, − to the pool."
       : "All cores belong to one kernel; arrow keys go from core to core.";
     const view = html("section", { class: "view", "aria-label": `${layout.title}, ${layout.workload} on ${layout.machine}` },
       html("header", {}, html("h3", {}, layout.title ?? layout.system), html("p", {}, `${layout.workload} on ${layout.machine}`)),
