@@ -24,7 +24,7 @@ class CannedMachine:
         self.title = title or ("RainForest (Linux 2.6.32)" if instances > 1 else "Linux 4.9.40")
         self.time = self.before = 0.0
         self.serial = 0
-        self.windows: list[dict] = []
+        self.history: list[dict] = []
 
     def layout(self) -> dict:
         alone = self.instances == 1
@@ -51,11 +51,11 @@ class CannedMachine:
         first, last = int(self.before // WINDOW_US), int(self.time // WINDOW_US)
         window = self.tail(last) if last > first else None
         if window:
-            self.windows.append(window)
+            self.history.append(window)
         self.before = self.time
         total = {"p50": None, "p99": None, "n": 0}
         if last:
-            total = {"p50": self.slower * 4.125, "p99": self.slower * (17.0 + last / 8), "n": 100 * last}
+            total = {"p50": self.slower * 4.125, "p99": self.slower * (17.0 + 0.3 * last), "n": 100 * last}
         return {"serial": self.serial, "time": self.time, "state": state, "owner": list(self.owner), "share": share,
                 "window": window, "total": total, "running": False}
 

@@ -131,6 +131,8 @@ function instancesOf(layout) {
   return layout.can_move ? [...known, { number: POOL, name: "pool" }] : known;
 }
 
+const isAlone = (layout) => !layout.can_move && layout.instances.length === 1;
+
 function nameOf(layout, number) {
   if (number === POOL) return "the pool";
   return layout.instances.find((instance) => instance.number === number)?.name ?? `instance ${number}`;
@@ -140,17 +142,22 @@ function nameOf(layout, number) {
 
 const columnsOf = (cores) => (cores <= 12 ? Math.ceil(cores / 2) : Math.ceil(Math.sqrt(1.6 * cores)));
 
-const SIDES = [["t", -1, 0], ["r", 0, 1], ["b", 1, 0], ["l", 0, -1]];
+const SIDES = { t: [-1, 0], r: [0, 1], b: [1, 0], l: [0, -1] };
+const CORNERS = ["tr", "br", "bl", "tl"];
 
-/** Which sides of each core of a socket lie on a border: where its neighbour belongs to another instance. */
+/** Where each core of a socket lies on a border: its sides with another instance beyond, and corners that only touch one. */
 function bordersOf(socket, columns, owner) {
   return socket.map((core, place) => {
     const row = Math.floor(place / columns), column = place % columns;
-    return SIDES.filter(([, down, right]) => {
-      const across = column + right, beside = (row + down) * columns + across;
-      const inside = across >= 0 && across < columns && beside >= 0 && beside < socket.length;
-      return !inside || owner[socket[beside]] !== owner[core];
-    }).map(([side]) => side);
+    const beyond = (steps) => {
+      const [down, right] = steps.reduce((sum, [down, right]) => [sum[0] + down, sum[1] + right], [row, column]);
+      const inside = right >= 0 && right < columns && down >= 0 && down * columns + right < socket.length;
+      return !inside || owner[socket[down * columns + right]] !== owner[core];
+    };
+    const sides = Object.keys(SIDES).filter((side) => beyond([SIDES[side]]));
+    const corners = CORNERS.filter((corner) => ![...corner].some((side) => sides.includes(side))
+      && beyond([...corner].map((side) => SIDES[side])));
+    return { sides, corners };
   });
 }
 
@@ -164,7 +171,7 @@ function board(layout, { choose, move }) {
   const node = html("div", { class: "board", role: "group", "aria-label": `cores of ${layout.machine}`, "aria-describedby": "help" });
   const grids = layout.sockets.map((socket, number) => {
     const columns = columnsOf(socket.length);
-    const grid = html("div", { class: "cores", style: `--columns: ${columns}` });
+    const grid = html("div", { class: "cores", style: `--columns: ${columns}; --narrow: ${columns > 3 ? 56 : 42}px` });
     for (const core of socket) {
       const letter = html("span", { class: "letter" }), tag = html("span", { class: "tag" });
       const tile = html("button", { type: "button", class: "tile", "data-core": core, tabindex: -1 },
@@ -178,7 +185,10 @@ function board(layout, { choose, move }) {
     return { socket, columns };
   });
   if (cells.size) cells.get(reachable).tile.tabIndex = 0;
-  node.classList.toggle("one", !layout.can_move && layout.instances.length === 1);
+  if (isAlone(layout)) {
+    node.classList.add("one");
+    node.prepend(html("p", { class: "owner" }, `${layout.instances[0].name}: one kernel for ${cells.size} cores`));
+  }
 
   function reach(core) {
     cells.get(reachable).tile.tabIndex = -1;
@@ -257,10 +267,12 @@ function board(layout, { choose, move }) {
 
   function paintBorders(owner) {
     for (const { socket, columns } of grids) {
-      const sides = bordersOf(socket, columns, owner);
+      const borders = bordersOf(socket, columns, owner);
       socket.forEach((core, place) => {
-        const { cell, tag } = cells.get(core);
-        attribute(cell, "data-borders", sides[place].join(" "));
+        const { cell, tile, tag } = cells.get(core);
+        attribute(cell, "data-borders", borders[place].sides.join(" "));
+        while (tile.nextSibling) tile.nextSibling.remove();  // the tile stays where it is, and keeps the focus
+        cell.append(...borders[place].corners.map((corner) => html("i", { class: `nook ${corner}` })));
         attribute(cell, "data-owner", owner[core]);
         cell.style.setProperty("--land", owner[core] === POOL ? "transparent" : `var(--land-${owner[core] % LANDS})`);
         write(tag, owner[core] === POOL ? "–" : String(owner[core]));
@@ -379,7 +391,7 @@ function dragging(node, drop) {
 
 /** A card for each instance: how many cores it has, buttons to add and take one, a target for a chosen core. */
 function cards(layout, { move, chosen, owners }) {
-  const node = html("div", { class: "cards", role: "group", "aria-label": "OS instances" });
+  const node = html("div", { class: "cards", role: "group", "aria-label": "OS instances", hidden: isAlone(layout) });
   const made = instancesOf(layout).map(({ number, name }) => {
     const count = html("span", { class: "count" });
     const head = html("span", { class: "swatch", "aria-hidden": "true" }, number === POOL ? "–" : String(number));
@@ -450,8 +462,8 @@ function shares(layout) {
 
 // --- the tail chart -------------------------------------------------------------------------------------------------
 
-const HEIGHT = 220;
-const MARGIN = { left: 48, right: 12, top: 10, bottom: 28 };
+const HEIGHT = 216;
+const MARGIN = { left: 48, right: 14, top: 10, bottom: 22 };
 const COLUMN_PX = 2;
 const MARKED = 40;
 const LABEL_PX = 13;
@@ -477,10 +489,10 @@ function linearSteps(low, high, most) {
 /** Lines' labels, moved apart so that none covers another; from top to bottom, in pixels. */
 function apart(wanted, top, bottom) {
   const order = wanted.map((y, index) => ({ y, index })).sort((a, b) => a.y - b.y);
+  let most = bottom;
+  for (const label of order.toReversed()) most = (label.y = Math.min(label.y, most)) - LABEL_PX;
   let least = top;
   for (const label of order) least = (label.y = Math.max(label.y, least)) + LABEL_PX;
-  let most = bottom;
-  for (const label of order.reverse()) most = (label.y = Math.min(label.y, most)) - LABEL_PX;
   const found = [];
   for (const { y, index } of order) found[index] = y;
   return found;
@@ -503,8 +515,8 @@ function thinned(points, xOf) {
 function tailChart(layout, reached) {
   const unit = unitName(layout.unit);
   const paper = (layout.paper ?? []).filter(({ value }) => isNumber(value) && value > 0);
-  const grid = svg("g", { class: "grid" }), marks = svg("g", { class: "paper" }), lines = svg("g"), hover = svg("g", { class: "hover" });
-  const picture = svg("svg", { class: "chart", role: "img", height: HEIGHT, "aria-label": "tail chart" }, grid, marks, lines, hover);
+  const grid = svg("g", { class: "grid" }), marks = svg("g", { class: "paper" }), lines = svg("g"), labels = svg("g", { class: "paper" }), hover = svg("g", { class: "hover" });
+  const picture = svg("svg", { class: "chart", role: "img", height: HEIGHT, "aria-label": "tail chart" }, grid, marks, lines, labels, hover);
   const rows = html("tbody");
   const table = html("details", {}, html("summary", {}, "The chart as a table"),
     html("table", {}, html("thead", {}, html("tr", {}, ...["until", `99th percentile (${unit})`, `median (${unit})`, "calls"].map(
@@ -551,10 +563,9 @@ function tailChart(layout, reached) {
       ...(labelled.includes(step) ? [svg("text", { x: MARGIN.left - 6, y: y(step) + 4, "text-anchor": "end" }, figures(step))] : []),
     ]);
     const size = TIMES.find(([size]) => until >= size)?.[0] ?? 1, name = TIMES.find(([each]) => each === size)[1];
-    const ticks = points.length ? linearSteps(from / size, until / size, Math.max(2, Math.floor(width / 110))) : [];
+    const ticks = points.length ? linearSteps(from / size, until / size, Math.max(3, Math.floor(width / 110))) : [];
     axis.push(...ticks.map((tick) => svg("text", { x: x(tick * size), y: inner.bottom + 17, "text-anchor": "middle" },
-      `${Number(tick.toPrecision(6))}`)));
-    axis.push(svg("text", { x: inner.right, y: HEIGHT - 1, "text-anchor": "end", class: "unit" }, `simulated time (${name})`));
+      `${Number(tick.toPrecision(6))} ${name}`)));
     grid.replaceChildren(...axis);
 
     drawPaper(y, inner);
@@ -578,13 +589,14 @@ function tailChart(layout, reached) {
 
   function drawPaper(y, inner) {
     const heights = apart(paper.map(({ value }) => y(value) - 4), MARGIN.top + 9, inner.bottom - 3);
-    marks.replaceChildren(...paper.flatMap(({ claim, label, value }, index) => {
+    marks.replaceChildren(...paper.map(({ value }) => svg("line", { x1: MARGIN.left, x2: inner.right, y1: y(value), y2: y(value) })));
+    labels.replaceChildren(...paper.map(({ claim, label, value }, index) => {
       const room = Math.floor((inner.right - MARGIN.left) / 6.4);
       const words = `${label}: ${figures(value)} ${unit}`;
       const text = svg("text", { x: inner.right - 2, y: heights[index], "text-anchor": "end", "data-claim": claim, "data-value": value },
         words.length > room ? `${words.slice(0, room - 1)}…` : words);
       text.append(svg("title", {}, `${words} (claim ${claim})`));
-      return [svg("line", { x1: MARGIN.left, x2: inner.right, y1: y(value), y2: y(value) }), text];
+      return text;
     }));
   }
 
@@ -679,7 +691,11 @@ function numbers(layout) {
 
 const TELL_MS = 5000;
 
-/** Draw one machine into an element; returns what undoes it. */
+/** Draw one machine into an element; returns what undoes it.
+ *
+ * Of the model's traits, `machine` says what there is (sockets, instances, states, unit, the paper's numbers), `frame` what
+ * each core does now, `history` holds the points of the chart, and `span` may widen its axis. The view sends "move".
+ */
 export function machineView({ model, el }) {
   const root = el.shadowRoot ?? el.attachShadow({ mode: "open" });
   const sheet = new CSSStyleSheet();
@@ -693,7 +709,7 @@ export function machineView({ model, el }) {
   function build() {
     parts?.chart.remove();
     moves.clear();
-    const layout = model.get("layout");
+    const layout = model.get("machine");
     if (!layout?.sockets) return;
     const words = html("p", { class: "words", role: "status" }), alarm = html("p", { class: "alarm", role: "alert" });
     const spoken = html("p", { class: "unseen", role: "status" });
@@ -701,11 +717,11 @@ export function machineView({ model, el }) {
     const instances = cards(layout, { move, chosen: cores.chosen, owners: cores.owners });
     const share = shares(layout), chart = tailChart(layout, (reach) => model.set("reach", reach)), figures = numbers(layout);
     const help = layout.can_move
-      ? "Drag a core to another subOS, or choose it and then where it goes. Keys: arrows choose a core, a number moves it there, + to the next one, − to the pool."
+      ? "Drag a core across a border, or choose it and then where it goes. Keys: arrows go to a core, a number moves it to that instance, + to the next one, − to the pool."
       : "All cores belong to one kernel; arrow keys go from core to core.";
     const view = html("section", { class: "view", "aria-label": `${layout.title}, ${layout.workload} on ${layout.machine}` },
       html("header", {}, html("h3", {}, layout.title ?? layout.system), html("p", {}, `${layout.workload} on ${layout.machine}`)),
-      cores.node, instances.node, html("p", { id: "help", class: "help" }, help), words, alarm,
+      html("div", { class: "machine" }, cores.node, instances.node, html("p", { id: "help", class: "help" }, help), words, alarm),
       ...share.nodes, figures.node, chart.node, spoken);
     root.replaceChildren(view);
     parts = { layout, view, cores, instances, share, chart, figures, words, alarm, spoken };
@@ -777,7 +793,7 @@ export function machineView({ model, el }) {
     write(parts.alarm, String(message.text));
   }
 
-  const listeners = [["change:layout", build], ["change:frame", schedule], ["change:history", schedule],
+  const listeners = [["change:machine", build], ["change:frame", schedule], ["change:history", schedule],
     ["change:span", () => parts?.chart.span(model.get("span"))], ["msg:custom", heard]];
   for (const [event, listener] of listeners) model.on(event, listener);
   build();
@@ -883,7 +899,7 @@ const NOTEBOOK_STYLE = `
 
 const STYLE = `
 :host {
-  display: block; --ink: light-dark(#1d2421, #e9eeea); --faint: light-dark(#5b6660, #a3aea8);
+  display: flex; --ink: light-dark(#1d2421, #e9eeea); --faint: light-dark(#5b6660, #a3aea8);
   --paper: light-dark(#ffffff, #18201c); --rule: light-dark(#dfe4e0, #34403a); --border: light-dark(#26312c, #cfd8d2);
   --accent: light-dark(#00573f, #4cc9a0); --alarm: light-dark(#a33b00, #ff9a5c);
   --computing: #009e73; --locked: #0072b2; --spinning: #d55e00; --waiting: #cc79a7;
@@ -899,7 +915,9 @@ p, h3, ul, figure { margin: 0; padding: 0; }
 button { font: inherit; color: inherit; }
 :focus-visible { outline: 3px solid var(--accent); outline-offset: 2px; }
 .unseen { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
-.view { position: relative; display: grid; gap: 10px; background: var(--paper); }
+.view { position: relative; display: flex; flex: 1; flex-direction: column; gap: 10px; min-width: 0; background: var(--paper);
+  container-type: inline-size; }
+.machine { display: grid; flex: 1; gap: 10px; align-content: start; }
 header { display: flex; flex-wrap: wrap; gap: 0 10px; align-items: baseline; }
 h3 { font-size: 17px; font-weight: 650; }
 header p, .help, .caption { color: var(--faint); font-size: 12.5px; }
@@ -907,8 +925,9 @@ header p, .help, .caption { color: var(--faint); font-size: 12.5px; }
 .board { display: flex; flex-wrap: wrap; gap: 10px; justify-content: center; }
 .socket { padding: 6px 6px 2px; border: 1px solid var(--rule); border-radius: 10px; flex: 0 1 auto; min-width: 0; }
 .caption { text-align: center; padding-top: 2px; }
-.cores { display: grid; grid-template-columns: repeat(var(--columns), minmax(42px, 56px)); }
-.cell { padding: 5px; background: var(--land); border: 0 solid var(--border); background-clip: padding-box; }
+.cores { display: grid; grid-template-columns: repeat(var(--columns), minmax(0, 56px)); }
+@container (max-width: 420px) { .cores { grid-template-columns: repeat(var(--columns), minmax(0, var(--narrow))); } }
+.cell { position: relative; padding: 5px; background: var(--land); border: 0 solid var(--border); background-clip: padding-box; }
 .cell[data-borders~="t"] { margin-top: 1px; border-top-width: 2px; padding-top: 2px; }
 .cell[data-borders~="r"] { margin-right: 1px; border-right-width: 2px; padding-right: 2px; }
 .cell[data-borders~="b"] { margin-bottom: 1px; border-bottom-width: 2px; padding-bottom: 2px; }
@@ -917,12 +936,19 @@ header p, .help, .caption { color: var(--faint); font-size: 12.5px; }
 .cell[data-borders~="t"][data-borders~="r"] { border-top-right-radius: 9px; }
 .cell[data-borders~="b"][data-borders~="l"] { border-bottom-left-radius: 9px; }
 .cell[data-borders~="b"][data-borders~="r"] { border-bottom-right-radius: 9px; }
+.nook { position: absolute; width: 3px; height: 3px; border: 0 solid var(--border); }
+.nook.tr, .nook.br { right: 0; border-left-width: 2px; }
+.nook.tl, .nook.bl { left: 0; border-right-width: 2px; }
+.nook.tr, .nook.tl { top: 0; border-bottom-width: 2px; }
+.nook.br, .nook.bl { bottom: 0; border-top-width: 2px; }
+.one .nook { display: none; }
 .cell[data-owner="-1"] { border-style: dashed; border-color: var(--faint); }
 .one { background: var(--land-0); border: 2px solid var(--border); border-radius: 14px; padding: 10px; }
+.one .owner { flex: 0 0 100%; text-align: center; font-weight: 600; }
 .one .socket { background: var(--paper); }
 .one .cell { background: none; border-color: transparent; }
 .one .tag { display: none; }
-.tile { position: relative; display: block; width: 100%; height: 44px; padding: 0; border: 1px solid rgb(0 0 0 / .25); border-radius: 6px;
+.tile { position: relative; contain: layout style; display: block; width: 100%; height: 44px; padding: 0; border: 1px solid rgb(0 0 0 / .25); border-radius: 6px;
   cursor: pointer; touch-action: manipulation; user-select: none; }
 .tile .letter, .key .letter { display: inline-block; min-width: 20px; padding: 0 3px; border-radius: 5px; background: var(--look); color: var(--on);
   font-weight: 750; font-size: 16px; line-height: 20px; text-align: center; }
@@ -958,12 +984,13 @@ header p, .help, .caption { color: var(--faint); font-size: 12.5px; }
 .card button:disabled { opacity: .4; cursor: default; }
 .card .here { background: var(--accent); border-color: var(--accent); color: light-dark(#fff, #06130d); }
 .words, .alarm { font-size: 13px; }
-.words:empty, .alarm:empty { display: none; }
+.words { min-height: 1.4em; }
+.alarm:empty { display: none; }
 .alarm { color: var(--alarm); font-weight: 600; }
 
 .shares { display: flex; height: 16px; border-radius: 4px; overflow: hidden; background: var(--rule); }
 .part { flex: 0 0 0; min-width: 0; }
-.legend { display: grid; grid-template-columns: repeat(auto-fill, minmax(158px, 1fr)); gap: 4px 12px; list-style: none; font-size: 13px; }
+.legend { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 220px), 1fr)); gap: 4px 24px; list-style: none; font-size: 13px; }
 .legend li { display: flex; gap: 6px; align-items: center; }
 .legend .name { flex: 1; }
 .key { display: inline-grid; place-items: center; width: 30px; height: 22px; border-radius: 5px; border: 1px solid rgb(0 0 0 / .25); }

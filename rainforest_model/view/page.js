@@ -141,12 +141,12 @@ function makeSide(side) {
       describeLoad();
     },
     show(layout) {
-      const before = model.get("layout");
+      const before = model.get("machine");
       system.value = layout.system;
       workload.value = layout.workload;
       describeLoad(layout.load ?? (before?.workload === layout.workload ? load.value : undefined));
       cores.value = layout.cores ?? layout.sockets.flat().length;
-      for (const [name, value] of [["history", []], ["reach", null], ["span", null], ["layout", layout]]) model.set(name, value);
+      for (const [name, value] of [["history", []], ["reach", null], ["span", null], ["machine", layout]]) model.set(name, value);
     },
   };
 }
@@ -169,23 +169,23 @@ let comparing = 0;
 function compare() {
   comparing ||= requestAnimationFrame(() => {
     comparing = 0;
-    const [first, second] = sides.map(({ model }) => ({ layout: model.get("layout"), frame: model.get("frame") }));
+    const [first, second] = sides.map(({ model }) => ({ layout: model.get("machine"), frame: model.get("frame") }));
     if (!first.frame) return;
     both.set("frame", { running: first.frame.running || Boolean(second.frame?.running) });
-    if (second.frame) byId("verdict").textContent = verdict(first, second);
+    if (second.frame) byId("verdict").replaceChildren(...verdict(first, second));
     share(first.layout, second.layout);
   });
 }
 
-/** Whose tail is longer, and how many times. */
+/** Whose tail is longer, and how many times: words and nodes. */
 function verdict(first, second) {
   const tails = [first, second].map(({ layout, frame }) => frame.total?.p99 * IN_US[layout?.unit]);
-  if (!tails.every((tail) => tail > 0)) return "";
-  const names = [first, second].map(({ layout }) => layout.title);
-  const told = [first, second].map(({ layout, frame }, side) => `${names[side]} ${figures(frame.total.p99)} ${unitName(layout.unit)}`);
+  if (!tails.every((tail) => tail > 0)) return [];
+  const [left, right] = [first, second].map(({ layout, frame }) => [
+    `${layout.title} `, html("b", {}, `${figures(frame.total.p99)} ${unitName(layout.unit)}`)]);
   const worse = tails[1] >= tails[0] ? 1 : 0, times = tails[worse] / tails[1 - worse];
-  const outcome = times < 1.01 ? "the same tail" : `${figures(times)} times as long on ${worse ? "the second" : "the first"}`;
-  return `99th percentile so far: ${told.join(", ")}: ${outcome}.`;
+  const outcome = times < 1.01 ? "the same tail" : `the ${worse ? "second" : "first"} tail is ${figures(times)} times as long`;
+  return ["99th percentile so far: ", ...left, ", ", ...right, ": ", html("b", {}, outcome), "."];
 }
 
 /** One scale for both charts, where they have one unit. */

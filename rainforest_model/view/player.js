@@ -20,7 +20,7 @@ function play(record) {
   const { layout, frames } = record, points = pointsOf(record);
   let at = 0, timer = null, rate = USUAL;
 
-  const model = new Model({ layout: { ...layout, can_move: false }, frame: { ...frames[0], running: false } }, (message) => {
+  const model = new Model({ machine: { ...layout, can_move: false }, frame: { ...frames[0], running: false } }, (message) => {
     if (message.type === "run") start();
     else if (message.type === "pause") stop();
     else if (message.type === "step") show(at + 1);

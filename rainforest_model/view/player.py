@@ -1,4 +1,4 @@
-"""A recorded run as one HTML file: the machine view with Play, Pause and a slider, without Python and without network."""
+"""A recorded run as one HTML file: the machine view with Play, Pause and a slider, without Python or network."""
 
 from __future__ import annotations
 

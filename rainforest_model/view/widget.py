@@ -9,13 +9,22 @@ import anywidget
 import traitlets
 
 from ..errors import InputError
+from ..simulation import SimulationError
 
 SPEED_US = {"low": 1.0, "high": 1e6, "value": 1000.0}
 """Simulated time in a frame: least, most and at first, in µs."""
 
 
 class Session(Protocol):
-    """What a widget needs of the machine that it shows."""
+    """What a widget needs of the machine that it shows, such as `rainforest_model.live.Session` has.
+
+    Attributes
+    ----------
+    history : list of dict
+        All points of the tail chart so far.
+    """
+
+    history: list[dict]
 
     def layout(self) -> dict:
         """The machine: sockets, instances, states, unit."""
@@ -42,19 +51,33 @@ class MachineView(anywidget.AnyWidget):
         The machine; others may advance it too, and `refresh` shows what became of it.
     speed_us : float
         Simulated time in a frame, in µs.
+
+    Raises
+    ------
+    InputError
+        If the speed is beyond `SPEED_US`.
+
+    Examples
+    --------
+    In a notebook::
+
+        from rainforest_model.live import Configuration, Session
+        from rainforest_model.view import MachineView
+
+        MachineView(Session(Configuration(system="rainforest", workload="mmap", load=12, cores=12)), speed_us=200)
     """
 
     _esm = Path(__file__).with_name("machine_view.js")
 
-    layout = traitlets.Dict().tag(sync=True)
+    machine = traitlets.Dict().tag(sync=True)  # "layout" is taken: every widget has one, of the page
     frame = traitlets.Dict().tag(sync=True)
     history = traitlets.List().tag(sync=True)
     speed = traitlets.Dict().tag(sync=True)
 
     def __init__(self, session: Session, speed_us: float = SPEED_US["value"]):
-        _within(speed_us)
         super().__init__(
-            layout=session.layout(), frame=session.frame() | {"running": False}, speed=SPEED_US | {"value": speed_us},
+            machine=session.layout(), frame=session.frame(), history=session.history,
+            speed=SPEED_US | {"value": _within(speed_us)},
         )
         self._session = session
         self._running = False
@@ -63,8 +86,7 @@ class MachineView(anywidget.AnyWidget):
     def refresh(self) -> None:
         """Show the machine as it is now."""
         frame = self._session.frame() | {"running": self._running}
-        if frame["window"]:
-            self.history.append(frame["window"])  # in place: the browser appends it too, and need not be sent all
+        self.history.extend(self._session.history[len(self.history):])  # in place: the browser appends it by itself
         self.frame = frame
 
     def step(self) -> None:
@@ -77,7 +99,7 @@ class MachineView(anywidget.AnyWidget):
     def _hear(self, _, message: dict, buffers) -> None:
         try:
             self._answer(message)
-        except InputError as error:
+        except (InputError, SimulationError) as error:
             self._running = False
             self.send({"type": "error", "text": str(error)})
             self.refresh()
