@@ -191,13 +191,12 @@ _STRETCH = 100
 
 def _replay(session: Session, reached: link.Reached, moves: list[link.Move]) -> Iterator[None]:
     """Lead a session to where it was, with a stop now and then."""
-    looked = False
+    glanced = None
     for move in moves:
         # Whoever looked at a tick has looked before the move at that tick, which may have taken time.
-        if reached.shares_from <= move.tick and not looked:
+        if reached.shares_from <= move.tick and glanced is None:
             yield from _advance(session, reached.shares_from)
-            session.glance()
-            looked = True
+            glanced = session.glance()
         yield from _advance(session, move.tick)
         tried = len(session.moves)
         try:
@@ -206,10 +205,11 @@ def _replay(session: Session, reached: link.Reached, moves: list[link.Move]) -> 
             if len(session.moves) == tried:
                 raise InputError("holds a move that cannot be", file="link") from None
         yield
-    if not looked:
+    if glanced is None:
         yield from _advance(session, reached.shares_from)
-        session.glance()
+        glanced = session.glance()
     yield from _advance(session, reached.tick)
+    session.glanced, session.shares_from = glanced, glanced.tick  # there may have been frames in between
     if (session.now, session.events) != (reached.tick, reached.events):
         reason = "leads to another state here: another version of the suite made it"
         raise InputError(reason, file="link")
