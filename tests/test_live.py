@@ -690,7 +690,7 @@ def test_the_link_of_one_page_opens_another():
         async with served() as (_, port), page_of(port) as one:
             await one.ask(type="speed", value=900)
             await one.ask(type="move", side=1, core=5, to=-1)
-            for _ in range(4):
+            while one.frames[1]["time"] < 1000:  # a window has ended
                 told = await one.ask(type="step")
             async with page_of(port, told[-1]["link"]) as other:
                 assert other.opened[-1] == told[-1]
@@ -731,6 +731,7 @@ def test_a_message_that_is_too_long_ends_the_connection():
             connection = await websocket_connect(f"ws://127.0.0.1:{port}/live")
             await connection.write_message("x" * (server.LARGEST_MESSAGE + 1))
             assert await asyncio.wait_for(connection.read_message(), 10) is None
+            connection.close()
             await asyncio.sleep(0.05)
             assert application.talks == {}
 
@@ -745,6 +746,7 @@ def test_there_are_so_many_pages_and_no_more():
             error = json.loads(await one_more.read_message())
             assert "close one of them first" in error["text"]
             assert await asyncio.wait_for(one_more.read_message(), 10) is None
+            one_more.close()
             pages[0].close()
             assert await pages[0].read_message() is None
             async with page_of(port):

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import secrets
+import socket
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
 from tornado.httpserver import HTTPServer
-from tornado.netutil import bind_sockets
 from tornado.web import Application, RequestHandler
 from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
@@ -191,13 +192,14 @@ def listen(application: LiveApplication, port: int = 0) -> tuple[HTTPServer, int
         If the port cannot be had.
     """
     try:
-        sockets = bind_sockets(port, HOST)
-    except (OSError, OverflowError) as error:
-        reason = getattr(error, "strerror", None) or "is no port"
-        raise InputError(f"cannot be had: {reason}; another one: --port 0", key="--port", value=port) from None
+        listening = socket.create_server((HOST, port))
+    except OSError as error:
+        reason = f"cannot be had: {os.strerror(error.errno).lower()}; --port 0 takes any that is free"
+        raise InputError(reason, key="--port", value=port) from None
+    listening.setblocking(False)
     server = HTTPServer(application, max_buffer_size=2**20, max_header_size=2**14)
-    server.add_sockets(sockets)
-    return server, sockets[0].getsockname()[1]
+    server.add_socket(listening)
+    return server, listening.getsockname()[1]
 
 
 def serve(port: int, ready: Callable[[str], None], sides: Iterable[Configuration] | None = None) -> None:
