@@ -382,7 +382,7 @@ def test_what_cannot_be_moved_is_told_and_not_sent(show):
     tile(page, 0).press("7")
     assert page.locator("[role=alert]").text_content() == "There is no instance 7."
     tile(page, 0).press("0")
-    assert page.locator(".words").text_content() == "Core 0 is already with subOS 0."
+    assert page.locator("[role=alert]").text_content() == "Core 0 is already with subOS 0."
     linux = show(CannedMachine(instances=1))
     tile(linux, 0).press("-")
     assert "none can move" in linux.locator("[role=alert]").text_content()
