@@ -413,6 +413,66 @@ def bench(as_json) -> None:
     click.echo(json.dumps([asdict(row) for row in rows], indent=1) if as_json else benchmark.table(rows))
 
 
+@cli.command()
+@click.option("--port", type=click.IntRange(0, 65535), default=8321, show_default=True, help="0: any that is free.")
+@click.option("--no-browser", is_flag=True, help="Only print the page's address.")
+@click.option("--system", "systems", multiple=True, help="Shown at first; twice for two (default: Linux, RainForest).")
+@click.option("--workload", default="mmap", show_default=True, help="What runs on both.")
+@click.option("--load", "amount", type=float, help="How much of it: processes, threads, requests a second.")
+@click.option("--cores", type=click.IntRange(min=1), help="Of each machine (default: 12; memcached: 40).")
+@click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=1, show_default=True, help="Of all random streams.")
+@click.option("--record", "file", metavar="FILE.html", type=click.Path(dir_okay=False),
+              help="Write a run of the (last) SYSTEM there as a page that plays it, and serve nothing.")
+@click.option("--frames", type=click.IntRange(min=1), default=200, show_default=True, help="Of a record.")
+def app(port, no_browser, systems, workload, amount, cores, seed, file, frames) -> None:
+    """Watch two machines core by core, and move the borders of their OS instances.
+
+    The page is served to this machine only, until Ctrl-C.
+    """
+    from . import live
+    from .live.offers import offer
+
+    if len(systems) > 2:
+        raise InputError("a page shows two", key="--system", value=" ".join(systems))
+    chosen = offer(workload)
+    names = (*live.SYSTEMS[:2 - len(systems)], *systems)
+    sides = [
+        live.configuration(
+            system=name, workload=workload, load=chosen.load.value if amount is None else amount,
+            cores=chosen.cores if cores is None else cores, seed=seed,
+        ) for name in names
+    ]
+    _tell_compiling()
+    if file:
+        from pathlib import Path
+
+        from .results import write_asked
+        from .view import player
+
+        run = live.record(sides[-1], frames)
+        write_asked(Path(file), player(**run).encode())
+        click.echo(f"record: {file}")
+        return
+    try:
+        from .live.server import serve
+    except ImportError:
+        raise InputError("tornado is not installed: pip install 'rainforest-model[app]'", key="app") from None
+
+    live.Pair(sides).step()  # what has to be compiled is compiled before the page is there
+
+    def ready(address: str) -> None:
+        click.echo(f"{address}  (Ctrl-C ends it)")
+        if not no_browser:
+            import webbrowser
+
+            webbrowser.open(address)
+
+    try:
+        serve(port, ready, sides)
+    except KeyboardInterrupt:
+        click.echo()
+
+
 def main() -> None:
     """Entry point of the command ``rainforest``; a wrong option is told in one line too."""
     try:
