@@ -472,11 +472,14 @@ const COLUMN_PX = 2;
 const MARKED = 40;
 const LABEL_PX = 13;
 
-/** The steps of a logarithmic axis at 1, 2 and 5, from the one at or below `low` to the one at or above `high`. */
+const COARSE = [1, 2, 5], FINE = [1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8];
+const NARROW = 4;
+
+/** Steps of a logarithmic axis, finer on a narrow one, from that at or below `low` to that at or above `high`. */
 function logSteps(low, high) {
   const steps = [];
   for (let power = Math.floor(Math.log10(low)); power <= Math.ceil(Math.log10(high)); power++) {
-    for (const factor of [1, 2, 5]) steps.push(Number(`${factor}e${power}`));
+    for (const factor of high / low < NARROW ? FINE : COARSE) steps.push(Number(`${factor}e${power}`));
   }
   const first = steps.findLastIndex((step) => step <= low), last = steps.findIndex((step) => step >= high);
   return steps.slice(first, last + 1);
@@ -519,10 +522,10 @@ function thinned(points, xOf) {
 function tailChart(layout, reached) {
   const unit = unitName(layout.unit);
   const paper = (layout.paper ?? []).filter(({ value }) => isNumber(value) && value > 0);
-  const [grid, marks, lines, labels, hover] = ["grid", "paper", "lines", "paper", "hover"].map(
+  const [grid, marks, labels, lines, hover] = ["grid", "paper", "paper", "lines", "hover"].map(
     (name) => svg("g", { class: name }));
   const picture = svg("svg", { class: "chart", role: "img", height: HEIGHT, "aria-label": "tail chart" },
-    grid, marks, lines, labels, hover);
+    grid, marks, labels, lines, hover);
   const rows = html("tbody");
   const columns = ["until", `99th percentile (${unit})`, `median (${unit})`, "calls"];
   const head = html("thead", {}, html("tr", {}, ...columns.map((name) => html("th", { scope: "col" }, name))));

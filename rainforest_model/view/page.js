@@ -14,7 +14,7 @@ const byId = (id) => document.getElementById(id);
 
 // --- the connection -------------------------------------------------------------------------------------------------
 
-let socket = null, choices = null, link = location.hash.slice(1);
+let socket = null, restoring = false, choices = null, link = location.hash.slice(1);
 
 function send(message) {
   if (socket?.readyState === WebSocket.OPEN) socket.send(JSON.stringify(message));
@@ -31,7 +31,8 @@ function connect() {
   say("connecting …");
   mine.onopen = () => {
     byId("lost").hidden = true;
-    say("connected");
+    restoring = true;
+    say(link ? "computing the link's state …" : "connected");
     send({ type: "open", state: link });
   };
   mine.onmessage = ({ data }) => {
@@ -78,6 +79,8 @@ let renewing = 0;
 /** Keep the address and the field in step with the state, but not at every frame: browsers limit that. */
 function remember(latest) {
   link = latest;
+  if (restoring) say("connected");
+  restoring = false;
   renewing ||= setTimeout(() => {
     renewing = 0;
     history.replaceState(null, "", `#${link}`);
