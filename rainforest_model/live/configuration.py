@@ -94,7 +94,7 @@ class Configuration(Description):
 
     @property
     def instances(self) -> int:
-        """OS instances (or, on plain Linux, equal parts of the load): a divisor of the cores, inside a socket if it can."""
+        """OS instances (on plain Linux: parts of the load): they divide the cores, and sockets if they can."""
         if self.shares:
             return len(self.shares)
         socket = self.described_machine.topology.cores_per_socket

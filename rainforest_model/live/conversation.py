@@ -76,7 +76,7 @@ class Conversation:
             raise InputError(f"no such message; known: {', '.join(answers)}", key="type", value=kind)
         if kind != "open" and self._pair is None:
             raise InputError("nothing is open yet", key="type", value=kind)
-        if self.restoring and kind not in ("open", "configure", "pause"):
+        if self.restoring and kind not in ("open", "configure"):
             raise InputError("the state of the link is still being computed; a moment", key="type", value=kind)
         return answers[kind](message)
 
@@ -107,26 +107,20 @@ class Conversation:
             pair = Pair.of_link(text, each=self._each)
         except InputError as error:
             return [*self._begin(Pair(self._usual, each=self._each)), self._error(error, None)]
-        answer = self._begin(pair)
-        self.restoring = True
-        return answer
+        return self._begin(pair, restoring=True)
 
     def _configure(self, message: Message) -> list[Message]:
         """One side anew; the other follows in workload and load, and both begin again, so that they can be compared."""
         side = _side(message)
         asked = {key: message[key] for key in ("system", "workload", "load", "cores") if key in message}
+        usual = {"machine": "", "shares": ()}
         before = [session.configuration.model_dump() for session in self._pair.sides]
-        seed = before[side]["seed"]
-        chosen = configuration(**{**before[side], "machine": "", "shares": (), **asked, "seed": seed})
-        same = {"workload": chosen.workload, "load": chosen.load, "machine": "", "shares": (), "seed": seed}
-        other = configuration(**before[1 - side] | same) if _differ(before[1 - side], same) else (
-            self._pair.sides[1 - side].configuration
-        )
+        chosen = configuration(**before[side] | usual | asked)
+        other = configuration(**before[1 - side] | usual | {"workload": chosen.workload, "load": chosen.load})
         keeps_pace = chosen.workload == before[side]["workload"]
-        pair = Pair(
+        return self._begin(Pair(
             (chosen, other) if side == 0 else (other, chosen), self._pair.speed_us if keeps_pace else None, self._each,
-        )
-        return self._begin(pair)
+        ))
 
     def _step(self, message: Message) -> list[Message]:
         return self._frames(self._pair.step()) + self._link()
@@ -151,10 +145,10 @@ class Conversation:
             return [self._error(error, side), *self._state()]
         return self._state()
 
-    # --- what is said ---------------------------------------------------------------------------------------------------
+    # --- what is said -------------------------------------------------------------------------------------------------
 
-    def _begin(self, pair: Pair) -> list[Message]:
-        self._pair, self.running, self.restoring = pair, False, False
+    def _begin(self, pair: Pair, restoring: bool = False) -> list[Message]:
+        self._pair, self.running, self.restoring = pair, False, restoring
         layouts = [{"type": "layout", "side": side, "layout": session.layout()}
                    for side, session in enumerate(pair.sides)]
         return [self._choices(), *layouts, *self._histories(), *self._state()]
@@ -179,7 +173,7 @@ class Conversation:
     def _frames(self, frames: list[tuple[int, dict]]) -> list[Message]:
         told = []
         for side, frame in frames:
-            self.latest[side] = frame | {"running": self.running or self.restoring}
+            self.latest[side] = frame | {"running": self.running}
             told.append({"type": "frame", "side": side, "frame": self.latest[side]})
         return told
 
@@ -200,10 +194,6 @@ def _side(message: Message) -> int:
     if not _is_side(side):
         raise InputError("must be 0 or 1", key="side", value=side)
     return side
-
-
-def _differ(before: dict, after: dict) -> bool:
-    return any(before[key] != value for key, value in after.items())
 
 
 def _offered(offer: Offer) -> dict:
