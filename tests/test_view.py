@@ -311,6 +311,13 @@ def test_plus_and_minus_add_a_core_of_the_pool_and_take_one(show):
     assert sent(page) == [{"type": "move", "core": 7, "to": 2}]
 
 
+def test_two_clicks_take_two_cores_before_the_first_is_gone(show):
+    page = show(CannedMachine(instances=3))
+    for _ in range(2):
+        page.locator(".card[data-owner='1'] .less").click()
+    assert [message["core"] for message in sent(page)] == [7, 6]
+
+
 def test_an_instance_is_given_a_core_of_a_socket_where_it_is(show):
     machine = CannedMachine(instances=3)
     for core in (1, 10):
@@ -372,7 +379,9 @@ def test_instances_of_two_digits_are_typed_in_two(show):
     assert sent(page) == []  # 1 could be the beginning of 12
     tile(page, 0).press("2")
     assert sent(page) == [{"type": "move", "core": 0, "to": 12}]
+    page.evaluate("model.emit('msg:custom', {type: 'error', text: 'refused'})")
     tile(page, 0).press("1")
+    tile(page, 0).press("ArrowRight")  # what was typed on one core does not move another
     page.wait_for_function("window.sent.length")
     assert sent(page) == [{"type": "move", "core": 0, "to": 1}]
 

@@ -132,6 +132,8 @@ function instancesOf(layout) {
   return isAlone(layout) ? known : [...known, { number: POOL, name: "pool" }];
 }
 
+const landOf = (owner) => (owner === POOL ? "transparent" : `var(--land-${owner % LANDS})`);
+const signOf = (owner) => (owner === POOL ? "–" : String(owner));
 const isAlone = (layout) => !layout.can_move && layout.instances.length === 1;
 
 function nameOf(layout, number) {
@@ -226,7 +228,7 @@ function board(layout, { choose, move }) {
   }
 
   const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
-  const typed = digits(layout, (to) => move(reachable, to));
+  const typed = digits(layout, move);
 
   node.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.altKey || event.metaKey) return;
@@ -239,7 +241,7 @@ function board(layout, { choose, move }) {
     } else if (event.key === "Home") reach(layout.sockets[0][0]);
     else if (event.key === "End") reach(layout.sockets.at(-1).at(-1));
     else if (event.key === "Escape") chooseCore(null);
-    else if (/^[0-9]$/.test(event.key)) typed(event.key);
+    else if (/^[0-9]$/.test(event.key)) typed(core, event.key);
     else if (event.key === "+") move(core, next(owners?.[core] ?? POOL));
     else if (["-", "Delete", "Backspace"].includes(event.key)) move(core, POOL);
     else return;
@@ -277,8 +279,8 @@ function board(layout, { choose, move }) {
         while (tile.nextSibling) tile.nextSibling.remove();  // the tile stays where it is, and keeps the focus
         cell.append(...borders[place].corners.map((corner) => html("i", { class: `nook ${corner}` })));
         attribute(cell, "data-owner", owner[core]);
-        cell.style.setProperty("--land", owner[core] === POOL ? "transparent" : `var(--land-${owner[core] % LANDS})`);
-        write(tag, owner[core] === POOL ? "–" : String(owner[core]));
+        cell.style.setProperty("--land", landOf(owner[core]));
+        write(tag, signOf(owner[core]));
       });
     }
   }
@@ -316,19 +318,19 @@ function board(layout, { choose, move }) {
 
 const TYPING_MS = 700;
 
-/** Digits to an instance's number; waits for a further digit only where one could follow. */
+/** Digits typed on a core to an instance's number; waits for a further digit only where one could follow. */
 function digits(layout, settle) {
   const numbers = layout.instances.map(({ number }) => String(number));
-  let text = "", timer;
+  let text = "", on = null, timer;
   function finish() {
-    clearTimeout(timer);
-    const to = text;
+    const to = Number(text);
     text = "";
-    settle(Number(to));
+    settle(on, to);
   }
-  return (digit) => {
-    text += digit;
+  return (core, digit) => {
     clearTimeout(timer);
+    text = core === on ? text + digit : digit;
+    on = core;
     if (numbers.some((number) => number.startsWith(text) && number !== text)) timer = setTimeout(finish, TYPING_MS);
     else finish();
   };
@@ -360,6 +362,7 @@ function dragging(node, drop) {
     from = { tile, x: event.clientX, y: event.clientY };
   });
   node.addEventListener("pointermove", (event) => {
+    if (from && !event.buttons) end();  // it was let go where nobody heard of it
     if (!from) return;
     if (!ghost) {
       if (Math.hypot(event.clientX - from.x, event.clientY - from.y) < FAR_ENOUGH_PX) return;
@@ -393,18 +396,20 @@ function dragging(node, drop) {
 
 // --- the instances' cards -------------------------------------------------------------------------------------------
 
-/** A card for each instance: how many cores it has, buttons to add and take one, a target for a chosen core. */
-function cards(layout, { move, chosen, owners }) {
+/** A card for each instance: how many cores it has, buttons to add and take one, a target for a chosen core.
+ *
+ * A core that is `pending` has a move before it already, so a second click takes the next one.
+ */
+function cards(layout, { move, chosen, owners, pending }) {
   const node = html("div", { class: "cards", role: "group", "aria-label": "OS instances", hidden: isAlone(layout) });
   const made = instancesOf(layout).map(({ number, name }) => {
     const count = html("span", { class: "count" });
-    const head = html("span", { class: "swatch", "aria-hidden": "true" }, number === POOL ? "–" : String(number));
+    const head = html("span", { class: "swatch", "aria-hidden": "true" }, signOf(number));
     const card = html("div", { class: "card", "data-owner": number, role: "group", "aria-label": name,
-      style: `--land: ${number === POOL ? "transparent" : `var(--land-${number % LANDS})`}` }, head,
-    html("span", { class: "name" }, name), count);
+      style: `--land: ${landOf(number)}` }, head, html("span", { class: "name" }, name), count);
     const here = html("button", { type: "button", class: "here", hidden: true, onclick: () => move(chosen(), number) });
     const less = html("button", { type: "button", class: "less", "aria-label": `take a core from ${name}`,
-      title: "take a core: it goes to the pool", onclick: () => move(cores(number).at(-1), POOL) }, "−");
+      title: "take a core: it goes to the pool", onclick: () => move(staying(number).at(-1), POOL) }, "−");
     const more = html("button", { type: "button", class: "more", "aria-label": `add a core to ${name}`,
       title: "add a core from the pool", onclick: () => move(nearest(number), number) }, "+");
     if (layout.can_move && number !== POOL) card.append(less, more);
@@ -414,10 +419,11 @@ function cards(layout, { move, chosen, owners }) {
   });
 
   const cores = (number) => layout.sockets.flat().filter((core) => owners()?.[core] === number);
+  const staying = (number) => cores(number).filter((core) => !pending(core));
 
   /** A core of the pool, of a socket where the instance already is if there is one. */
   function nearest(number) {
-    const free = cores(POOL);
+    const free = staying(POOL);
     const home = layout.sockets.find((socket) => socket.some((core) => owners()[core] === number)) ?? [];
     return free.find((core) => home.includes(core)) ?? free[0];
   }
@@ -537,7 +543,7 @@ function tailChart(layout, reached) {
       ...(paper.length ? [html("span", { class: "line paper" }, "the paper's number")] : [])),
     picture, table);
 
-  let width = 0, points = [], measured = 0, shown = null, scale = null;
+  let width = 0, points = [], measured = 0, stale = true, scale = null;
   let own = { low: Infinity, high: 0 }, further = null;
 
   function grow(value) {
@@ -585,6 +591,7 @@ function tailChart(layout, reached) {
       lines.replaceChildren(svg("text", { class: "empty", ...middle }, "no window has ended yet: step or run"));
     }
     scale = { x, y, inner };
+    stale = true;
     describe();
   }
 
@@ -623,8 +630,8 @@ function tailChart(layout, reached) {
 
   const NEWEST = 30;
   function fill() {
-    if (shown === points.length) return;
-    shown = points.length;
+    if (!stale) return;
+    stale = false;
     rows.replaceChildren(...points.slice(-NEWEST).reverse().map(({ time, p50, p99, n }) => html("tr", {},
       html("th", { scope: "row", "data-value": time }, duration(time)), html("td", { "data-value": p99 }, figures(p99)),
       html("td", { "data-value": p50 }, figures(p50)), html("td", { "data-value": n }, figures(n)))));
@@ -656,6 +663,8 @@ function tailChart(layout, reached) {
   return {
     node,
     update(history) {
+      const same = history === points && history.length === measured;
+      if (same) return;
       if (history.length < measured) measured = 0;
       points = history;
       draw();
@@ -728,7 +737,8 @@ export function machineView({ model, el }) {
     const words = html("p", { class: "words", role: "status" }), alarm = html("p", { class: "alarm", role: "alert" });
     const spoken = html("p", { class: "unseen", role: "status" });
     const cores = board(layout, { choose: chooseCore, move });
-    const instances = cards(layout, { move, chosen: cores.chosen, owners: cores.owners });
+    const instances = cards(layout, {
+      move, chosen: cores.chosen, owners: cores.owners, pending: (core) => moves.has(core) });
     const share = shares(layout), figures = numbers(layout);
     const chart = tailChart(layout, (reach) => model.set("reach", reach));
     const help = html("p", { id: "help", class: "help" }, layout.can_move ? HELP : "Arrow keys go from core to core.");
