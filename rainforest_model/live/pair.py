@@ -98,6 +98,10 @@ class Pair:
         """What there is to see now, of both sides."""
         return [(number, side.frame()) for number, side in enumerate(self.sides)]
 
+    def looks(self) -> list[tuple[int, dict]]:
+        """The same in passing, which the next frames take no account of."""
+        return [(number, side.look()) for number, side in enumerate(self.sides)]
+
     # --- what the user does ---------------------------------------------------------------------------------------
 
     def pace(self, speed_us: float) -> None:

@@ -146,22 +146,27 @@ class Session:
 
     def frame(self) -> dict:
         """What there is to see now; shares and window are those since the last frame."""
+        seen = self.look()
+        if len(self.history) > self._reported:
+            seen["window"] = self.history[-1]
+            if len(self.history) > self._reported + 1:
+                merged = self._point(self._at_window - self._at_frame)
+                seen["window"] = merged | {"time": self.history[-1]["time"]}
+            self._reported, self._at_frame = len(self.history), self._at_window
+        self.shares_from = self._glanced
+        self.glance()
+        return seen
+
+    def look(self) -> dict:
+        """A frame in passing, without a window: the next one is as it would have been."""
         spent = self._engine.spent - self._spent
         doing = self._engine.doing()
         if not spent.any():
             spent = np.bincount(doing, minlength=len(DOINGS))
-        window = None
-        if len(self.history) > self._reported:
-            window = self.history[-1]
-            if len(self.history) > self._reported + 1:
-                window = self._point(self._at_window - self._at_frame) | {"time": window["time"]}
-            self._reported, self._at_frame = len(self.history), self._at_window
         self._serial += 1
-        self.shares_from = self._glanced
-        self.glance()
         return {
             "serial": self._serial, "time": float(to_us(self.now)), "state": doing.tolist(), "owner": self.owners(),
-            "share": (spent / spent.sum()).tolist(), "window": window,
+            "share": (spent / spent.sum()).tolist(), "window": None,
             "total": tail(self._counts(), _US_IN[self._offer.unit]), "running": False,
         }
 
