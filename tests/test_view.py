@@ -721,6 +721,21 @@ def test_a_step_simulates_a_frames_time_and_shows_it(widget):
     assert widget.frame["time"] == 350.0
 
 
+def test_windows_that_ended_out_of_sight_come_all_at_once(widget):
+    machine = widget._session
+    say(widget, type="step")
+    sent = []
+    widget.observe(lambda change: sent.append(list(change.new)), "history")
+    run(machine, 4)
+    widget.refresh()
+    assert sent == [machine.history]
+    assert widget.frame["window"] is None  # or it would be drawn twice
+    say(widget, type="step")
+    assert widget.frame["window"] == machine.history[-1]
+    assert widget.history == machine.history
+    assert len(sent) == 1
+
+
 def test_a_run_goes_on_with_each_frame_that_was_painted(widget):
     say(widget, type="run")
     assert (widget.frame["serial"], widget.frame["running"]) == (1, True)
