@@ -93,7 +93,7 @@ class Conversation:
 
     def _catch_up(self) -> list[Message]:
         if not self._pair.catch_up():
-            return self._frames(self._pair.looks())
+            return self._frames(self._pair.frames())
         self.restoring = False
         return self._histories() + self._state()
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from ..descriptions.parameter import Parameter
+from ..descriptions.program import Program
 from ..descriptions.scenario import Load
 from ..errors import InputError
 from ..workloads import memcached as mc
@@ -86,24 +87,27 @@ def _shares(count: int, instances: int) -> list[tuple[int, int]]:
     return [(number, each + (number < more)) for number in range(instances) if each + (number < more)]
 
 
-def _processes(id: str, pinned: bool = False) -> Callable[[float, int], tuple[Load, ...]]:
+Loads = Callable[[float, int], tuple[Load, ...]]
+
+
+def _processes(program: Program, pinned: bool = False) -> Loads:
     """Processes of one thread, shared out among the instances; one kernel has the same ones."""
     return lambda load, instances: tuple(
-        Load(program=workload(id), processes=count, partition=number, pinned=pinned)
+        Load(program=program, processes=count, partition=number, pinned=pinned)
         for number, count in _shares(int(load), instances)
     )
 
 
-def _threads(id: str) -> Callable[[float, int], tuple[Load, ...]]:
+def _threads(program: Program) -> Loads:
     """A process in each instance, among which the threads are shared out."""
     return lambda load, instances: tuple(
-        Load(program=workload(id), threads=count, partition=number) for number, count in _shares(int(load), instances)
+        Load(program=program, threads=count, partition=number) for number, count in _shares(int(load), instances)
     )
 
 
-def _micro(id: str, kind, name: str, window_us: float, pace_us: float) -> Offer:
-    title = workload(id).title
-    return Offer(id, title, Amount(name, "in all", 1, 160, 12), kind(id), "us", window_us, pace_us)
+def _micro(id: str, kind: Callable[[Program], Loads], name: str, window_us: float, pace_us: float) -> Offer:
+    program = workload(id)
+    return Offer(id, program.title, Amount(name, "in all", 1, 160, 12), kind(program), "us", window_us, pace_us)
 
 
 def _search(id: str, title: str, back_ends: int) -> Offer:
@@ -124,7 +128,7 @@ _OFFERS = {offer.id: offer for offer in (
     _search("search", "Search in one OS instance; the other has cores to give", 1),
     _search("search_split", "Search on two back ends, each with half the index", 2),
     Offer(
-        "memcached", mc.memcached.title, Amount("servers", "in all", 1, 40, 40), _processes("memcached", pinned=True),
+        "memcached", mc.memcached.title, Amount("servers", "in all", 1, 40, 40), _processes(mc.memcached, pinned=True),
         "us", 10_000, 1000, instances=4, machine="S-B", cores=40, costs={"slab_line": mc.description().slab_line},
     ),
 )}

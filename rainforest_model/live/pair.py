@@ -10,7 +10,7 @@ from ..units import TICKS_PER_NS
 from . import link
 from .configuration import Configuration, configuration
 from .offers import offer
-from .session import Session
+from .session import Glance, Session
 
 FRAME_S = 0.02
 """Computing that a frame may take: a click waits for no more."""
@@ -64,6 +64,7 @@ class Pair:
         self._each = each
         self._moves: list[link.Move] = []
         self._replays: list[Iterator[None]] = []
+        self._glances: dict[Session, Glance] = {}
         self._computing = FRAME_S / (pace_us * _US)  # seconds a tick: an estimate that the first frame replaces
 
     # --- time ---------------------------------------------------------------------------------------------------
@@ -97,10 +98,6 @@ class Pair:
     def frames(self) -> list[tuple[int, dict]]:
         """What there is to see now, of both sides."""
         return [(number, side.frame()) for number, side in enumerate(self.sides)]
-
-    def looks(self) -> list[tuple[int, dict]]:
-        """The same in passing, which the next frames take no account of."""
-        return [(number, side.look()) for number, side in enumerate(self.sides)]
 
     # --- what the user does ---------------------------------------------------------------------------------------
 
@@ -163,7 +160,8 @@ class Pair:
         for side, (session, reached) in enumerate(zip(pair.sides, state.sides, strict=True)):
             if reached.tick > session.end:
                 raise InputError("holds a time after the end of its run", file="link")
-            pair._replays.append(_replay(session, reached, [m for m in state.moves if m.side == side]))
+            moves = [move for move in state.moves if move.side == side]
+            pair._replays.append(_replay(session, reached, moves, pair._glances))
         pair._moves = list(state.moves)
         return pair
 
@@ -177,7 +175,12 @@ class Pair:
         """
         self._replays = [replay for replay in self._each(lambda replay: _go_on(replay, seconds), self._replays)
                          if replay is not None]
-        return not self._replays
+        if self._replays:
+            return False
+        for session, glance in self._glances.items():  # there may have been frames in between
+            session.glanced, session.shares_from = glance, glance.tick
+        self._glances = {}
+        return True
 
 
 def _go_on(replay: Iterator[None], seconds: float) -> Iterator[None] | None:
@@ -193,15 +196,15 @@ _STRETCH = 100
 """A replay is cut into so many parts a window."""
 
 
-def _replay(session: Session, reached: link.Reached, moves: list[link.Move]) -> Iterator[None]:
-    """Lead a session to where it was, with a stop now and then."""
-    looked = False
+def _replay(
+    session: Session, reached: link.Reached, moves: list[link.Move], glances: dict[Session, Glance],
+) -> Iterator[None]:
+    """Lead a session to where it was, with a stop now and then; keep where the shares that were shown began."""
     for move in moves:
         # Whoever looked at a tick has looked before the move at that tick, which may have taken time.
-        if reached.shares_from <= move.tick and not looked:
+        if reached.shares_from <= move.tick and session not in glances:
             yield from _advance(session, reached.shares_from)
-            session.glance()
-            looked = True
+            glances[session] = session.glance()
         yield from _advance(session, move.tick)
         tried = len(session.moves)
         try:
@@ -210,9 +213,9 @@ def _replay(session: Session, reached: link.Reached, moves: list[link.Move]) -> 
             if len(session.moves) == tried:
                 raise InputError("holds a move that cannot be", file="link") from None
         yield
-    if not looked:
+    if session not in glances:
         yield from _advance(session, reached.shares_from)
-        session.glance()
+        glances[session] = session.glance()
     yield from _advance(session, reached.tick)
     if (session.now, session.events) != (reached.tick, reached.events):
         reason = "leads to another state here: another version of the suite made it"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 
@@ -25,6 +26,13 @@ _ASK_AGAIN, _PATIENCE = _US, 5000
 _US_IN = {"us": 1.0, "ms": 1000.0}
 
 
+class Glance(NamedTuple):
+    """A moment from which shares of time count: its tick, and what had been spent until then."""
+
+    tick: int
+    spent: np.ndarray
+
+
 class Session:
     """One machine under one configuration, from its first moment on.
 
@@ -44,6 +52,8 @@ class Session:
         The windows of the tail chart that have ended: ``time`` in us; ``p50``, ``p99``; ``n``.
     moves : list of tuple
         (tick, core, to) of every move that has been tried.
+    glanced : Glance
+        Where the shares of the next frame begin.
     shares_from : int
         Tick at which the shares of the last frame began.
 
@@ -140,33 +150,29 @@ class Session:
             "can_move": self._partitioned, "states": list(DOINGS), "paper": overlays(asked),
         }
 
-    def glance(self) -> None:
+    def glance(self) -> Glance:
         """Let the shares of the next frame begin at this moment."""
-        self._glanced, self._spent = self.now, self._engine.spent.copy()
+        self.glanced = Glance(self.now, self._engine.spent.copy())
+        return self.glanced
 
     def frame(self) -> dict:
         """What there is to see now; shares and window are those since the last frame."""
-        seen = self.look()
-        if len(self.history) > self._reported:
-            seen["window"] = self.history[-1]
-            if len(self.history) > self._reported + 1:
-                merged = self._point(self._at_window - self._at_frame)
-                seen["window"] = merged | {"time": self.history[-1]["time"]}
-            self._reported, self._at_frame = len(self.history), self._at_window
-        self.shares_from = self._glanced
-        self.glance()
-        return seen
-
-    def look(self) -> dict:
-        """A frame in passing, without a window: the next one is as it would have been."""
-        spent = self._engine.spent - self._spent
+        spent = self._engine.spent - self.glanced.spent
         doing = self._engine.doing()
         if not spent.any():
             spent = np.bincount(doing, minlength=len(DOINGS))
+        window = None
+        if len(self.history) > self._reported:
+            window = self.history[-1]
+            if len(self.history) > self._reported + 1:
+                window = self._point(self._at_window - self._at_frame) | {"time": window["time"]}
+            self._reported, self._at_frame = len(self.history), self._at_window
         self._serial += 1
+        self.shares_from = self.glanced.tick
+        self.glance()
         return {
             "serial": self._serial, "time": float(to_us(self.now)), "state": doing.tolist(), "owner": self.owners(),
-            "share": (spent / spent.sum()).tolist(), "window": None,
+            "share": (spent / spent.sum()).tolist(), "window": window,
             "total": tail(self._counts(), _US_IN[self._offer.unit]), "running": False,
         }
 
