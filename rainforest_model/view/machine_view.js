@@ -965,7 +965,6 @@ header p, .help, .caption { color: var(--faint); font-size: 12.5px; }
 .socket { padding: 6px 6px 2px; border: 1px solid var(--rule); border-radius: 10px; flex: 0 1 auto; min-width: 0; }
 .caption { text-align: center; padding-top: 2px; }
 .cores { display: grid; grid-template-columns: repeat(var(--columns), minmax(0, 56px)); }
-@container (max-width: 420px) { .cores { grid-template-columns: repeat(var(--columns), minmax(0, var(--narrow))); } }
 .cell { position: relative; padding: 5px; background: var(--land); border: 0 solid var(--border);
   background-clip: padding-box; }
 .cell[data-borders~="t"] { margin-top: 1px; border-top-width: 2px; padding-top: 2px; }
@@ -1079,5 +1078,10 @@ summary { cursor: pointer; color: var(--faint); }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { padding: 1px 14px 1px 0; text-align: right; font-weight: normal; }
 thead th { color: var(--faint); }
+@container (max-width: 420px) {
+  .cores { grid-template-columns: repeat(var(--columns), minmax(0, var(--narrow))); }
+  .numbers { grid-template-columns: 1fr 1fr; }
+  .card:has(.here:not([hidden])) :is(.less, .more) { display: none; }
+}
 @media (forced-colors: active) { .tile, .part, .key, .swatch, .cell, .card { forced-color-adjust: none; } }
 `;
