@@ -17,7 +17,7 @@ from rainforest_model.course import Choice, Number, Trial, Wrong, check, predict
 from rainforest_model.course.checks import exercise, known
 from rainforest_model.errors import InputError
 
-LESSONS = sorted((Path(__file__).resolve().parents[1] / "notebooks" / "learn").glob("0*.ipynb"))
+LESSONS = sorted((Path(__file__).resolve().parents[1] / "notebooks" / "learn").glob("0[1-8]_*.ipynb"))
 SOLUTION = re.compile(r"<details>\s*<summary>Solution</summary>\n\n(.*?)</details>", re.DOTALL)
 """Folded in JupyterLab, on GitHub and in a static book, and not run by "Run All"; so the tests run it."""
 PYTHON = re.compile(r"```python\n(.*?)```", re.DOTALL)
