@@ -52,4 +52,5 @@ def _thread(core: int, writers: list[int], times: Sequence[int]):
 
 def _told(waits: Mapping[str, float]) -> tuple[float, str]:
     """The sum of the waits, write by write."""
-    return sum(waits.values()), f"The writes wait {' + '.join(f'{waits[write]:g}' for write in sorted(waits))} ns; together"
+    parts = " + ".join(f"{waits[write]:g}" for write in sorted(waits))
+    return sum(waits.values()), f"The writes wait {parts} ns; together"
