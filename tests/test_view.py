@@ -311,6 +311,13 @@ def test_plus_and_minus_add_a_core_of_the_pool_and_take_one(show):
     assert sent(page) == [{"type": "move", "core": 7, "to": 2}]
 
 
+def test_two_clicks_take_two_cores_before_the_first_is_gone(show):
+    page = show(CannedMachine(instances=3))
+    for _ in range(2):
+        page.locator(".card[data-owner='1'] .less").click()
+    assert [message["core"] for message in sent(page)] == [7, 6]
+
+
 def test_an_instance_is_given_a_core_of_a_socket_where_it_is(show):
     machine = CannedMachine(instances=3)
     for core in (1, 10):
@@ -372,7 +379,9 @@ def test_instances_of_two_digits_are_typed_in_two(show):
     assert sent(page) == []  # 1 could be the beginning of 12
     tile(page, 0).press("2")
     assert sent(page) == [{"type": "move", "core": 0, "to": 12}]
+    page.evaluate("model.emit('msg:custom', {type: 'error', text: 'refused'})")
     tile(page, 0).press("1")
+    tile(page, 0).press("ArrowRight")  # what was typed on one core does not move another
     page.wait_for_function("window.sent.length")
     assert sent(page) == [{"type": "move", "core": 0, "to": 1}]
 
@@ -382,7 +391,7 @@ def test_what_cannot_be_moved_is_told_and_not_sent(show):
     tile(page, 0).press("7")
     assert page.locator("[role=alert]").text_content() == "There is no instance 7."
     tile(page, 0).press("0")
-    assert page.locator(".words").text_content() == "Core 0 is already with subOS 0."
+    assert page.locator("[role=alert]").text_content() == "Core 0 is already with subOS 0."
     linux = show(CannedMachine(instances=1))
     tile(linux, 0).press("-")
     assert "none can move" in linux.locator("[role=alert]").text_content()
@@ -710,6 +719,21 @@ def test_a_step_simulates_a_frames_time_and_shows_it(widget):
     say(widget, type="speed", value=250)
     say(widget, type="step")
     assert widget.frame["time"] == 350.0
+
+
+def test_windows_that_ended_out_of_sight_come_all_at_once(widget):
+    machine = widget._session
+    say(widget, type="step")
+    sent = []
+    widget.observe(lambda change: sent.append(list(change.new)), "history")
+    run(machine, 4)
+    widget.refresh()
+    assert sent == [machine.history]
+    assert widget.frame["window"] is None  # or it would be drawn twice
+    say(widget, type="step")
+    assert widget.frame["window"] == machine.history[-1]
+    assert widget.history == machine.history
+    assert len(sent) == 1
 
 
 def test_a_run_goes_on_with_each_frame_that_was_painted(widget):

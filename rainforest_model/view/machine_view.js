@@ -100,6 +100,7 @@ export class Model {
 /** Append each frame's window to the model's history, once for all views of it. */
 function accumulate(model) {
   let last = model.get("frame")?.serial;
+  model.on("change:machine", () => (last = undefined));
   model.on("change:frame", () => {
     const frame = model.get("frame");
     if (frame?.window && frame.serial !== last) model.get("history").push(frame.window);
@@ -128,9 +129,11 @@ const LANDS = 6;
 
 function instancesOf(layout) {
   const known = layout.instances.map(({ number, name }) => ({ number, name }));
-  return layout.can_move ? [...known, { number: POOL, name: "pool" }] : known;
+  return isAlone(layout) ? known : [...known, { number: POOL, name: "pool" }];
 }
 
+const landOf = (owner) => (owner === POOL ? "transparent" : `var(--land-${owner % LANDS})`);
+const signOf = (owner) => (owner === POOL ? "–" : String(owner));
 const isAlone = (layout) => !layout.can_move && layout.instances.length === 1;
 
 function nameOf(layout, number) {
@@ -145,7 +148,7 @@ const columnsOf = (cores) => (cores <= 12 ? Math.ceil(cores / 2) : Math.ceil(Mat
 const SIDES = { t: [-1, 0], r: [0, 1], b: [1, 0], l: [0, -1] };
 const CORNERS = ["tr", "br", "bl", "tl"];
 
-/** Where each core of a socket lies on a border: its sides with another instance beyond, and corners that only touch one. */
+/** Where each core of a socket lies on a border: sides with another instance beyond, corners that only touch one. */
 function bordersOf(socket, columns, owner) {
   return socket.map((core, place) => {
     const row = Math.floor(place / columns), column = place % columns;
@@ -168,7 +171,8 @@ function board(layout, { choose, move }) {
   const shown = new Map();
   let chosen = null, reachable = layout.sockets[0]?.[0], owners = null;
 
-  const node = html("div", { class: "board", role: "group", "aria-label": `cores of ${layout.machine}`, "aria-describedby": "help" });
+  const node = html("div",
+    { class: "board", role: "group", "aria-label": `cores of ${layout.machine}`, "aria-describedby": "help" });
   const grids = layout.sockets.map((socket, number) => {
     const columns = columnsOf(socket.length);
     const grid = html("div", { class: "cores", style: `--columns: ${columns}; --narrow: ${columns > 3 ? 56 : 42}px` });
@@ -181,7 +185,8 @@ function board(layout, { choose, move }) {
       grid.append(cell);
     }
     const name = `socket ${number}`;
-    node.append(html("div", { class: "socket", role: "group", "aria-label": name }, grid, html("div", { class: "caption" }, name)));
+    node.append(html("div", { class: "socket", role: "group", "aria-label": name },
+      grid, html("div", { class: "caption" }, name)));
     return { socket, columns };
   });
   if (cells.size) cells.get(reachable).tile.tabIndex = 0;
@@ -223,7 +228,7 @@ function board(layout, { choose, move }) {
   }
 
   const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
-  const typed = digits(layout, (to) => move(reachable, to));
+  const typed = digits(layout, move);
 
   node.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.altKey || event.metaKey) return;
@@ -236,7 +241,7 @@ function board(layout, { choose, move }) {
     } else if (event.key === "Home") reach(layout.sockets[0][0]);
     else if (event.key === "End") reach(layout.sockets.at(-1).at(-1));
     else if (event.key === "Escape") chooseCore(null);
-    else if (/^[0-9]$/.test(event.key)) typed(event.key);
+    else if (/^[0-9]$/.test(event.key)) typed(core, event.key);
     else if (event.key === "+") move(core, next(owners?.[core] ?? POOL));
     else if (["-", "Delete", "Backspace"].includes(event.key)) move(core, POOL);
     else return;
@@ -274,8 +279,8 @@ function board(layout, { choose, move }) {
         while (tile.nextSibling) tile.nextSibling.remove();  // the tile stays where it is, and keeps the focus
         cell.append(...borders[place].corners.map((corner) => html("i", { class: `nook ${corner}` })));
         attribute(cell, "data-owner", owner[core]);
-        cell.style.setProperty("--land", owner[core] === POOL ? "transparent" : `var(--land-${owner[core] % LANDS})`);
-        write(tag, owner[core] === POOL ? "–" : String(owner[core]));
+        cell.style.setProperty("--land", landOf(owner[core]));
+        write(tag, signOf(owner[core]));
       });
     }
   }
@@ -313,19 +318,19 @@ function board(layout, { choose, move }) {
 
 const TYPING_MS = 700;
 
-/** Digits to an instance's number; waits for a further digit only where one could follow. */
+/** Digits typed on a core to an instance's number; waits for a further digit only where one could follow. */
 function digits(layout, settle) {
   const numbers = layout.instances.map(({ number }) => String(number));
-  let text = "", timer;
+  let text = "", on = null, timer;
   function finish() {
-    clearTimeout(timer);
-    const to = text;
+    const to = Number(text);
     text = "";
-    settle(Number(to));
+    settle(on, to);
   }
-  return (digit) => {
-    text += digit;
+  return (core, digit) => {
     clearTimeout(timer);
+    text = core === on ? text + digit : digit;
+    on = core;
     if (numbers.some((number) => number.startsWith(text) && number !== text)) timer = setTimeout(finish, TYPING_MS);
     else finish();
   };
@@ -353,9 +358,11 @@ function dragging(node, drop) {
   node.addEventListener("pointerdown", (event) => {
     const tile = event.target.closest(".tile");
     suppress = false;
-    if (tile && event.button === 0 && event.pointerType !== "touch") from = { tile, x: event.clientX, y: event.clientY };
+    if (!tile || event.button !== 0 || event.pointerType === "touch") return;
+    from = { tile, x: event.clientX, y: event.clientY };
   });
   node.addEventListener("pointermove", (event) => {
+    if (from && !event.buttons) end();  // it was let go where nobody heard of it
     if (!from) return;
     if (!ghost) {
       if (Math.hypot(event.clientX - from.x, event.clientY - from.y) < FAR_ENOUGH_PX) return;
@@ -389,18 +396,20 @@ function dragging(node, drop) {
 
 // --- the instances' cards -------------------------------------------------------------------------------------------
 
-/** A card for each instance: how many cores it has, buttons to add and take one, a target for a chosen core. */
-function cards(layout, { move, chosen, owners }) {
+/** A card for each instance: how many cores it has, buttons to add and take one, a target for a chosen core.
+ *
+ * A core that is `pending` has a move before it already, so a second click takes the next one.
+ */
+function cards(layout, { move, chosen, owners, pending }) {
   const node = html("div", { class: "cards", role: "group", "aria-label": "OS instances", hidden: isAlone(layout) });
   const made = instancesOf(layout).map(({ number, name }) => {
     const count = html("span", { class: "count" });
-    const head = html("span", { class: "swatch", "aria-hidden": "true" }, number === POOL ? "–" : String(number));
+    const head = html("span", { class: "swatch", "aria-hidden": "true" }, signOf(number));
     const card = html("div", { class: "card", "data-owner": number, role: "group", "aria-label": name,
-      style: `--land: ${number === POOL ? "transparent" : `var(--land-${number % LANDS})`}` }, head,
-    html("span", { class: "name" }, name), count);
+      style: `--land: ${landOf(number)}` }, head, html("span", { class: "name" }, name), count);
     const here = html("button", { type: "button", class: "here", hidden: true, onclick: () => move(chosen(), number) });
     const less = html("button", { type: "button", class: "less", "aria-label": `take a core from ${name}`,
-      title: "take a core: it goes to the pool", onclick: () => move(cores(number).at(-1), POOL) }, "−");
+      title: "take a core: it goes to the pool", onclick: () => move(staying(number).at(-1), POOL) }, "−");
     const more = html("button", { type: "button", class: "more", "aria-label": `add a core to ${name}`,
       title: "add a core from the pool", onclick: () => move(nearest(number), number) }, "+");
     if (layout.can_move && number !== POOL) card.append(less, more);
@@ -410,10 +419,11 @@ function cards(layout, { move, chosen, owners }) {
   });
 
   const cores = (number) => layout.sockets.flat().filter((core) => owners()?.[core] === number);
+  const staying = (number) => cores(number).filter((core) => !pending(core));
 
   /** A core of the pool, of a socket where the instance already is if there is one. */
   function nearest(number) {
-    const free = cores(POOL);
+    const free = staying(POOL);
     const home = layout.sockets.find((socket) => socket.some((core) => owners()[core] === number)) ?? [];
     return free.find((core) => home.includes(core)) ?? free[0];
   }
@@ -444,9 +454,9 @@ function shares(layout) {
     const part = html("div", { class: "part", "data-look": look });
     const value = html("span", { class: "value" }, "–");
     bar.append(part);
-    legend.append(html("li", { "data-state": state },
-      html("span", { class: "key", "data-look": look, "aria-hidden": "true" }, html("span", { class: "letter" }, letter)),
-      html("span", { class: "name" }, state), value));
+    const key = html("span", { class: "key", "data-look": look, "aria-hidden": "true" },
+      html("span", { class: "letter" }, letter));
+    legend.append(html("li", { "data-state": state }, key, html("span", { class: "name" }, state), value));
     return { part, value };
   });
   function update(frame) {
@@ -468,11 +478,14 @@ const COLUMN_PX = 2;
 const MARKED = 40;
 const LABEL_PX = 13;
 
-/** The steps of a logarithmic axis at 1, 2 and 5, from the one at or below `low` to the one at or above `high`. */
+const COARSE = [1, 2, 5], FINE = [1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8];
+const NARROW = 4;
+
+/** Steps of a logarithmic axis, finer on a narrow one, from that at or below `low` to that at or above `high`. */
 function logSteps(low, high) {
   const steps = [];
   for (let power = Math.floor(Math.log10(low)); power <= Math.ceil(Math.log10(high)); power++) {
-    for (const factor of [1, 2, 5]) steps.push(Number(`${factor}e${power}`));
+    for (const factor of high / low < NARROW ? FINE : COARSE) steps.push(Number(`${factor}e${power}`));
   }
   const first = steps.findLastIndex((step) => step <= low), last = steps.findIndex((step) => step >= high);
   return steps.slice(first, last + 1);
@@ -515,12 +528,14 @@ function thinned(points, xOf) {
 function tailChart(layout, reached) {
   const unit = unitName(layout.unit);
   const paper = (layout.paper ?? []).filter(({ value }) => isNumber(value) && value > 0);
-  const grid = svg("g", { class: "grid" }), marks = svg("g", { class: "paper" }), lines = svg("g"), labels = svg("g", { class: "paper" }), hover = svg("g", { class: "hover" });
-  const picture = svg("svg", { class: "chart", role: "img", height: HEIGHT, "aria-label": "tail chart" }, grid, marks, lines, labels, hover);
+  const [grid, marks, labels, lines, hover] = ["grid", "paper", "paper", "lines", "hover"].map(
+    (name) => svg("g", { class: name }));
+  const picture = svg("svg", { class: "chart", role: "img", height: HEIGHT, "aria-label": "tail chart" },
+    grid, marks, labels, lines, hover);
   const rows = html("tbody");
-  const table = html("details", {}, html("summary", {}, "The chart as a table"),
-    html("table", {}, html("thead", {}, html("tr", {}, ...["until", `99th percentile (${unit})`, `median (${unit})`, "calls"].map(
-      (name) => html("th", { scope: "col" }, name)))), rows));
+  const columns = ["until", `99th percentile (${unit})`, `median (${unit})`, "calls"];
+  const head = html("thead", {}, html("tr", {}, ...columns.map((name) => html("th", { scope: "col" }, name))));
+  const table = html("details", {}, html("summary", {}, "The chart as a table"), html("table", {}, head, rows));
   const node = html("figure", {},
     html("figcaption", {},
       html("span", {}, `latency of each window (${unit})`),
@@ -528,7 +543,7 @@ function tailChart(layout, reached) {
       ...(paper.length ? [html("span", { class: "line paper" }, "the paper's number")] : [])),
     picture, table);
 
-  let width = 0, points = [], measured = 0, shown = null, scale = null;
+  let width = 0, points = [], measured = 0, stale = true, scale = null;
   let own = { low: Infinity, high: 0 }, further = null;
 
   function grow(value) {
@@ -554,57 +569,60 @@ function tailChart(layout, reached) {
     const from = points.length > 1 ? start : 0, until = end > from ? end : from + 1;
     const inner = { right: width - MARGIN.right, bottom: HEIGHT - MARGIN.bottom };
     const x = (time) => MARGIN.left + ((time - from) / (until - from)) * (inner.right - MARGIN.left);
-    const y = (value) => inner.bottom - (Math.log(value / bottom) / Math.log(top / bottom)) * (inner.bottom - MARGIN.top);
-
     const decades = Math.log10(top / bottom);
+    const y = (value) => inner.bottom - (Math.log10(value / bottom) / decades) * (inner.bottom - MARGIN.top);
+
     const labelled = decades > 3 ? steps.filter((step) => /^[^25]*1/.test(step.toExponential())) : steps;
-    const axis = steps.flatMap((step) => [
-      svg("line", { x1: MARGIN.left, x2: inner.right, y1: y(step), y2: y(step) }),
-      ...(labelled.includes(step) ? [svg("text", { x: MARGIN.left - 6, y: y(step) + 4, "text-anchor": "end" }, figures(step))] : []),
-    ]);
+    const across = (value) => svg("line", { x1: MARGIN.left, x2: inner.right, y1: y(value), y2: y(value) });
+    const axis = [...steps.map(across), ...labelled.map((step) => svg("text",
+      { x: MARGIN.left - 6, y: y(step) + 4, "text-anchor": "end" }, figures(step)))];
     const size = TIMES.find(([size]) => until >= size)?.[0] ?? 1, name = TIMES.find(([each]) => each === size)[1];
     const ticks = points.length ? linearSteps(from / size, until / size, Math.max(3, Math.floor(width / 110))) : [];
     axis.push(...ticks.map((tick) => svg("text", { x: x(tick * size), y: inner.bottom + 17, "text-anchor": "middle" },
       `${Number(tick.toPrecision(6))} ${name}`)));
     grid.replaceChildren(...axis);
 
-    drawPaper(y, inner);
+    marks.replaceChildren(...paper.map(({ value }) => across(value)));
+    labelPaper(y, inner);
     const drawn = thinned(points, x);
     lines.replaceChildren(...["p50", "p99"].flatMap((which) => curve(drawn, which, x, y)));
     if (!points.length) {
-      lines.replaceChildren(svg("text", { class: "empty", x: (MARGIN.left + inner.right) / 2, y: HEIGHT / 2, "text-anchor": "middle" },
-        "no window has ended yet: step or run"));
+      const middle = { x: (MARGIN.left + inner.right) / 2, y: HEIGHT / 2, "text-anchor": "middle" };
+      lines.replaceChildren(svg("text", { class: "empty", ...middle }, "no window has ended yet: step or run"));
     }
     scale = { x, y, inner };
+    stale = true;
     describe();
   }
 
   function curve(drawn, which, x, y) {
     const valid = drawn.filter((point) => isNumber(point[which]) && point[which] > 0);
-    const path = valid.map((point, index) => `${index ? "L" : "M"}${x(point.time).toFixed(1)} ${y(point[which]).toFixed(1)}`);
-    const dots = valid.length <= MARKED ? valid : valid.slice(-1);
+    const places = valid.map((point) => [x(point.time), y(point[which])]);
+    const path = places.map(([right, down], index) => `${index ? "L" : "M"}${right.toFixed(1)} ${down.toFixed(1)}`);
+    const dots = places.length <= MARKED ? places : places.slice(-1);
     return [svg("path", { class: which, d: path.join("") }),
-      ...dots.map((point) => svg("circle", { class: which, cx: x(point.time), cy: y(point[which]), r: which === "p99" ? 3 : 2.2 }))];
+      ...dots.map(([cx, cy]) => svg("circle", { class: which, cx, cy, r: which === "p99" ? 3 : 2.2 }))];
   }
 
-  function drawPaper(y, inner) {
+  function labelPaper(y, inner) {
     const heights = apart(paper.map(({ value }) => y(value) - 4), MARGIN.top + 9, inner.bottom - 3);
-    marks.replaceChildren(...paper.map(({ value }) => svg("line", { x1: MARGIN.left, x2: inner.right, y1: y(value), y2: y(value) })));
     labels.replaceChildren(...paper.map(({ claim, label, value }, index) => {
       const room = Math.floor((inner.right - MARGIN.left) / 6.4);
       const words = `${label}: ${figures(value)} ${unit}`;
-      const text = svg("text", { x: inner.right - 2, y: heights[index], "text-anchor": "end", "data-claim": claim, "data-value": value },
+      const place = { x: inner.right - 2, y: heights[index], "text-anchor": "end" };
+      const text = svg("text", { ...place, "data-claim": claim, "data-value": value },
         words.length > room ? `${words.slice(0, room - 1)}…` : words);
       text.append(svg("title", {}, `${words} (claim ${claim})`));
       return text;
     }));
   }
 
+  const tailWords = ({ time, p99, p50, n }) => [
+    `until ${duration(time)}`, `99th percentile ${figures(p99)} ${unit}`, `median ${figures(p50)} ${unit}`, `${n} calls`];
+
   function describe() {
     const last = points.at(-1);
-    const windows = last
-      ? `last window, until ${duration(last.time)}: 99th percentile ${figures(last.p99)} ${unit}, median ${figures(last.p50)} ${unit}, ${last.n} calls`
-      : "no window has ended yet";
+    const windows = last ? `last window, ${tailWords(last).join(", ")}` : "no window has ended yet";
     const overlays = paper.map(({ label, value }) => `${label}: ${figures(value)} ${unit}`);
     attribute(picture, "aria-label", [`tail chart, ${windows}`, ...overlays].join("; "));
     if (table.open) fill();
@@ -612,8 +630,8 @@ function tailChart(layout, reached) {
 
   const NEWEST = 30;
   function fill() {
-    if (shown === points.length) return;
-    shown = points.length;
+    if (!stale) return;
+    stale = false;
     rows.replaceChildren(...points.slice(-NEWEST).reverse().map(({ time, p50, p99, n }) => html("tr", {},
       html("th", { scope: "row", "data-value": time }, duration(time)), html("td", { "data-value": p99 }, figures(p99)),
       html("td", { "data-value": p50 }, figures(p50)), html("td", { "data-value": n }, figures(n)))));
@@ -624,12 +642,12 @@ function tailChart(layout, reached) {
     if (!scale || !points.length) return;
     const at = event.clientX - picture.getBoundingClientRect().left;
     const { x, inner } = scale;
-    const nearest = points.reduce((best, point) => (Math.abs(x(point.time) - at) < Math.abs(x(best.time) - at) ? point : best));
-    const right = x(nearest.time) > width / 2;
-    const words = [`until ${duration(nearest.time)}`, `99 %: ${figures(nearest.p99)} ${unit}`, `50 %: ${figures(nearest.p50)} ${unit}`, `${nearest.n} calls`];
-    hover.replaceChildren(svg("line", { x1: x(nearest.time), x2: x(nearest.time), y1: MARGIN.top, y2: inner.bottom }),
-      ...words.map((line, index) => svg("text", { x: x(nearest.time) + (right ? -7 : 7), y: MARGIN.top + 12 + 14 * index,
-        "text-anchor": right ? "end" : "start" }, line)));
+    const away = (point) => Math.abs(x(point.time) - at);
+    const nearest = points.reduce((best, point) => (away(point) < away(best) ? point : best));
+    const here = x(nearest.time);
+    const place = here > width / 2 ? { x: here - 7, "text-anchor": "end" } : { x: here + 7, "text-anchor": "start" };
+    hover.replaceChildren(svg("line", { x1: here, x2: here, y1: MARGIN.top, y2: inner.bottom }),
+      ...tailWords(nearest).map((words, row) => svg("text", { ...place, y: MARGIN.top + 12 + 14 * row }, words)));
   });
   picture.addEventListener("pointerleave", () => hover.replaceChildren());
 
@@ -645,6 +663,8 @@ function tailChart(layout, reached) {
   return {
     node,
     update(history) {
+      const same = history === points && history.length === measured;
+      if (same) return;
       if (history.length < measured) measured = 0;
       points = history;
       draw();
@@ -690,11 +710,14 @@ function numbers(layout) {
 // --- the whole view -------------------------------------------------------------------------------------------------
 
 const TELL_MS = 5000;
+const HELP = "Drag a core across a border, or choose it and then where it goes. Keys: arrows go to a core, a number moves "
+  + "it to that instance, + to the next one, − to the pool.";
 
 /** Draw one machine into an element; returns what undoes it.
  *
- * Of the model's traits, `machine` says what there is (sockets, instances, states, unit, the paper's numbers), `frame` what
- * each core does now, `history` holds the points of the chart, and `span` may widen its axis. The view sends "move".
+ * Of the model's traits, `machine` says what there is (sockets, instances, states, unit, the paper's numbers), `frame`
+ * what each core does now, `history` holds the points of the chart, and `span` may widen its axis.
+ * The view sends "move", and leaves in `reach` how far its chart goes.
  */
 export function machineView({ model, el }) {
   const root = el.shadowRoot ?? el.attachShadow({ mode: "open" });
@@ -714,14 +737,15 @@ export function machineView({ model, el }) {
     const words = html("p", { class: "words", role: "status" }), alarm = html("p", { class: "alarm", role: "alert" });
     const spoken = html("p", { class: "unseen", role: "status" });
     const cores = board(layout, { choose: chooseCore, move });
-    const instances = cards(layout, { move, chosen: cores.chosen, owners: cores.owners });
-    const share = shares(layout), chart = tailChart(layout, (reach) => model.set("reach", reach)), figures = numbers(layout);
-    const help = layout.can_move
-      ? "Drag a core across a border, or choose it and then where it goes. Keys: arrows go to a core, a number moves it to that instance, + to the next one, − to the pool."
-      : "All cores belong to one kernel; arrow keys go from core to core.";
-    const view = html("section", { class: "view", "aria-label": `${layout.title}, ${layout.workload} on ${layout.machine}` },
-      html("header", {}, html("h3", {}, layout.title ?? layout.system), html("p", {}, `${layout.workload} on ${layout.machine}`)),
-      html("div", { class: "machine" }, cores.node, instances.node, html("p", { id: "help", class: "help" }, help), words, alarm),
+    const instances = cards(layout, {
+      move, chosen: cores.chosen, owners: cores.owners, pending: (core) => moves.has(core) });
+    const share = shares(layout), figures = numbers(layout);
+    const chart = tailChart(layout, (reach) => model.set("reach", reach));
+    const help = html("p", { id: "help", class: "help" }, layout.can_move ? HELP : "Arrow keys go from core to core.");
+    const where = `${layout.workload} on ${layout.machine}`;
+    const view = html("section", { class: "view", "aria-label": `${layout.title}, ${where}` },
+      html("header", {}, html("h3", {}, layout.title), html("p", {}, where)),
+      html("div", { class: "machine" }, cores.node, instances.node, help, words, alarm),
       ...share.nodes, figures.node, chart.node, spoken);
     root.replaceChildren(view);
     parts = { layout, view, cores, instances, share, chart, figures, words, alarm, spoken };
@@ -732,22 +756,30 @@ export function machineView({ model, el }) {
     write(parts.alarm, "");
     if (core === null) write(parts.words, "");
     else if (parts.layout.can_move) write(parts.words, `Core ${core} is chosen: where shall it go? (Esc: nowhere)`);
-    else write(parts.words, `Core ${core} stays: ${nameOf(parts.layout, parts.cores.owners()?.[core])} has all of them.`);
+    else write(parts.words, `Core ${core} belongs to ${nameOf(parts.layout, parts.cores.owners()?.[core])}.`);
     parts.instances.update();
   }
 
   function move(core, to) {
     const { layout, cores, words, alarm } = parts;
     if (core === null || core === undefined) return;
-    write(alarm, "");
-    if (!layout.can_move) return write(alarm, "Here all cores belong to one kernel: none can move.");
-    if (to !== POOL && !layout.instances.some(({ number }) => number === to)) return write(alarm, `There is no instance ${to}.`);
-    if (cores.owners()?.[core] === to) return write(words, `Core ${core} is already with ${nameOf(layout, to)}.`);
+    const amiss = obstacle(core, to);
+    write(alarm, amiss);
+    if (amiss) return;
     cores.choose(null);
     cores.pending(core, true);
     moves.set(core, to);
     write(words, `Core ${core} goes to ${nameOf(layout, to)} …`);
     model.send({ type: "move", core, to });
+  }
+
+  /** Why a core cannot move, as far as the view knows; else nothing. */
+  function obstacle(core, to) {
+    const { layout, cores } = parts;
+    if (isAlone(layout)) return "One kernel has all cores: none can move.";
+    if (!layout.can_move) return "In a recording no core can be moved.";
+    if (to !== POOL && !layout.instances.some(({ number }) => number === to)) return `There is no instance ${to}.`;
+    return cores.owners()?.[core] === to ? `Core ${core} is already with ${nameOf(layout, to)}.` : "";
   }
 
   function settleMoves(owner) {
@@ -765,7 +797,9 @@ export function machineView({ model, el }) {
     told = now;
     const { layout, spoken } = parts, unit = unitName(layout.unit);
     const busy = layout.states.map((state, index) => `${state} ${percent(frame.share?.[index] ?? 0)}`).join(", ");
-    write(spoken, `${duration(frame.time)}: 99th percentile ${figures(frame.total?.p99)} ${unit}, median ${figures(frame.total?.p50)} ${unit}; ${busy}`);
+    const tails = [["99th percentile", "p99"], ["median", "p50"]].map(
+      ([name, which]) => `${name} ${figures(frame.total?.[which])} ${unit}`);
+    write(spoken, `${duration(frame.time)}: ${tails.join(", ")}; ${busy}`);
   }
 
   function paint() {
@@ -848,7 +882,8 @@ const NOTCHES = 100;
 /** A slider, logarithmic, of how much simulated time passes in a frame. */
 export function speed(model, { low, high, value }) {
   const at = (us) => Math.round((NOTCHES * Math.log(us / low)) / Math.log(high / low));
-  const input = html("input", { type: "range", min: 0, max: NOTCHES, step: 1, "aria-label": "simulated time in a frame" });
+  const input = html("input",
+    { type: "range", min: 0, max: NOTCHES, step: 1, "aria-label": "simulated time in a frame" });
   const output = html("output", {});
   function show(us) {
     input.value = at(us);
@@ -890,7 +925,8 @@ const NOTEBOOK_STYLE = `
 .rainforest-machine { max-width: 760px; font-family: system-ui, sans-serif; }
 .rainforest-machine .bar { display: flex; flex-wrap: wrap; gap: 12px; align-items: center; padding: 4px 0 8px; }
 .rainforest-machine .buttons { display: flex; gap: 6px; }
-.rainforest-machine button { font: inherit; padding: 4px 14px; border: 1px solid #00573f; border-radius: 6px; background: #00573f; color: #fff; }
+.rainforest-machine button { font: inherit; padding: 4px 14px; border: 1px solid #00573f; border-radius: 6px;
+  background: #00573f; color: #fff; }
 .rainforest-machine button:disabled { opacity: .45; }
 .rainforest-machine .speed { display: flex; gap: 6px; align-items: center; }
 `;
@@ -905,8 +941,10 @@ const STYLE = `
   --computing: #009e73; --locked: #0072b2; --spinning: #d55e00; --waiting: #cc79a7;
   --idle: light-dark(#e6e9e6, #3a453f); --off: light-dark(#ffffff, #18201c);
   --p99: light-dark(#d55e00, #ff8f3f); --p50: light-dark(#0072b2, #56b4e9);
-  --land-0: light-dark(#cfe9fa, #17425c); --land-1: light-dark(#fbe3b3, #5d4206); --land-2: light-dark(#e4dcf3, #41355c);
-  --land-3: light-dark(#faf3a6, #575310); --land-4: light-dark(#d9ead2, #2c4a26); --land-5: light-dark(#f7d9d0, #5c3226);
+  --land-0: light-dark(#cfe9fa, #17425c); --land-1: light-dark(#fbe3b3, #5d4206);
+  --land-2: light-dark(#e4dcf3, #41355c);
+  --land-3: light-dark(#faf3a6, #575310); --land-4: light-dark(#d9ead2, #2c4a26);
+  --land-5: light-dark(#f7d9d0, #5c3226);
   color: var(--ink); font: 14px/1.4 system-ui, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif;
 }
 * { box-sizing: border-box; }
@@ -915,7 +953,8 @@ p, h3, ul, figure { margin: 0; padding: 0; }
 button { font: inherit; color: inherit; }
 :focus-visible { outline: 3px solid var(--accent); outline-offset: 2px; }
 .unseen { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
-.view { position: relative; display: flex; flex: 1; flex-direction: column; gap: 10px; min-width: 0; background: var(--paper);
+.view { position: relative; display: flex; flex: 1; flex-direction: column; gap: 10px; min-width: 0;
+  background: var(--paper);
   container-type: inline-size; }
 .machine { display: grid; flex: 1; gap: 10px; align-content: start; }
 header { display: flex; flex-wrap: wrap; gap: 0 10px; align-items: baseline; }
@@ -926,8 +965,8 @@ header p, .help, .caption { color: var(--faint); font-size: 12.5px; }
 .socket { padding: 6px 6px 2px; border: 1px solid var(--rule); border-radius: 10px; flex: 0 1 auto; min-width: 0; }
 .caption { text-align: center; padding-top: 2px; }
 .cores { display: grid; grid-template-columns: repeat(var(--columns), minmax(0, 56px)); }
-@container (max-width: 420px) { .cores { grid-template-columns: repeat(var(--columns), minmax(0, var(--narrow))); } }
-.cell { position: relative; padding: 5px; background: var(--land); border: 0 solid var(--border); background-clip: padding-box; }
+.cell { position: relative; padding: 5px; background: var(--land); border: 0 solid var(--border);
+  background-clip: padding-box; }
 .cell[data-borders~="t"] { margin-top: 1px; border-top-width: 2px; padding-top: 2px; }
 .cell[data-borders~="r"] { margin-right: 1px; border-right-width: 2px; padding-right: 2px; }
 .cell[data-borders~="b"] { margin-bottom: 1px; border-bottom-width: 2px; padding-bottom: 2px; }
@@ -948,18 +987,22 @@ header p, .help, .caption { color: var(--faint); font-size: 12.5px; }
 .one .socket { background: var(--paper); }
 .one .cell { background: none; border-color: transparent; }
 .one .tag { display: none; }
-.tile { position: relative; contain: layout style; display: block; width: 100%; height: 44px; padding: 0; border: 1px solid rgb(0 0 0 / .25); border-radius: 6px;
+.tile { position: relative; contain: layout style; display: block; width: 100%; height: 44px; padding: 0;
+  border: 1px solid rgb(0 0 0 / .25); border-radius: 6px;
   cursor: pointer; touch-action: manipulation; user-select: none; }
-.tile .letter, .key .letter { display: inline-block; min-width: 20px; padding: 0 3px; border-radius: 5px; background: var(--look); color: var(--on);
+.tile .letter, .key .letter { display: inline-block; min-width: 20px; padding: 0 3px; border-radius: 5px;
+  background: var(--look); color: var(--on);
   font-weight: 750; font-size: 16px; line-height: 20px; text-align: center; }
-.tile .core, .tile .tag { position: absolute; top: 1px; font-size: 10px; line-height: 12px; padding: 0 2px; border-radius: 3px;
+.tile .core, .tile .tag { position: absolute; top: 1px; font-size: 10px; line-height: 12px; padding: 0 2px;
+  border-radius: 3px;
   background: var(--look); color: var(--on); }
 .tile .core { left: 1px; }
 .tile .tag { right: 1px; background: var(--paper); color: var(--ink); font-weight: 650; }
 .tile[aria-pressed="true"] { outline: 3px solid var(--accent); outline-offset: 1px; z-index: 1; }
 .tile.pending { outline: 3px dashed var(--accent); outline-offset: 1px; }
 .aimed { box-shadow: inset 0 0 0 3px var(--accent); }
-.ghost { position: fixed; z-index: 10; width: 46px; margin: -22px 0 0 -23px; pointer-events: none; opacity: .9; box-shadow: 0 4px 12px rgb(0 0 0 / .35); }
+.ghost { position: fixed; z-index: 10; width: 46px; margin: -22px 0 0 -23px; pointer-events: none; opacity: .9;
+  box-shadow: 0 4px 12px rgb(0 0 0 / .35); }
 
 [data-look] { --on: #000; background: var(--look); }
 [data-look="computing"] { --look: var(--computing); }
@@ -975,12 +1018,15 @@ header p, .help, .caption { color: var(--faint); font-size: 12.5px; }
 [data-look="other"] { --look: #f0e442; }
 
 .cards { display: flex; flex-wrap: wrap; gap: 6px; }
-.card { display: flex; flex-wrap: wrap; gap: 2px 6px; align-items: center; padding: 3px 6px 3px 4px; border: 1.5px solid var(--border); border-radius: 8px; background: var(--land); }
+.card { display: flex; flex-wrap: wrap; gap: 2px 6px; align-items: center; padding: 3px 6px 3px 4px;
+  border: 1.5px solid var(--border); border-radius: 8px; background: var(--land); }
 .card[data-owner="-1"] { border-style: dashed; border-color: var(--faint); }
 .card .name { font-weight: 600; }
 .card .count { font-size: 12.5px; min-width: 4.2em; }
-.swatch { min-width: 18px; padding: 0 3px; text-align: center; font-size: 12px; font-weight: 650; background: var(--paper); border-radius: 4px; }
-.card button { min-width: 28px; min-height: 28px; padding: 0 8px; border: 1px solid var(--border); border-radius: 6px; background: var(--paper); cursor: pointer; }
+.swatch { min-width: 18px; padding: 0 3px; text-align: center; font-size: 12px; font-weight: 650;
+  background: var(--paper); border-radius: 4px; }
+.card button { min-width: 28px; min-height: 28px; padding: 0 8px; border: 1px solid var(--border); border-radius: 6px;
+  background: var(--paper); cursor: pointer; }
 .card button:disabled { opacity: .4; cursor: default; }
 .card .here { background: var(--accent); border-color: var(--accent); color: light-dark(#fff, #06130d); }
 .words, .alarm { font-size: 13px; }
@@ -990,14 +1036,17 @@ header p, .help, .caption { color: var(--faint); font-size: 12.5px; }
 
 .shares { display: flex; height: 16px; border-radius: 4px; overflow: hidden; background: var(--rule); }
 .part { flex: 0 0 0; min-width: 0; }
-.legend { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 220px), 1fr)); gap: 4px 24px; list-style: none; font-size: 13px; }
+.legend { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 220px), 1fr)); gap: 4px 24px;
+  list-style: none; font-size: 13px; }
 .legend li { display: flex; gap: 6px; align-items: center; }
 .legend .name { flex: 1; }
-.key { display: inline-grid; place-items: center; width: 30px; height: 22px; border-radius: 5px; border: 1px solid rgb(0 0 0 / .25); }
+.key { display: inline-grid; place-items: center; width: 30px; height: 22px; border-radius: 5px;
+  border: 1px solid rgb(0 0 0 / .25); }
 .key .letter { font-size: 13px; line-height: 15px; min-width: 14px; padding: 0 2px; }
 .value { font-variant-numeric: tabular-nums; }
 
-.numbers { display: grid; grid-template-columns: repeat(auto-fit, minmax(104px, 1fr)); border-block: 1px solid var(--rule); }
+.numbers { display: grid; grid-template-columns: repeat(auto-fit, minmax(104px, 1fr));
+  border-block: 1px solid var(--rule); }
 .number { display: grid; padding: 6px 2px; }
 .number .name { color: var(--faint); font-size: 12px; }
 .number .value { font-size: 18px; font-weight: 600; white-space: nowrap; }
@@ -1006,7 +1055,8 @@ header p, .help, .caption { color: var(--faint); font-size: 12.5px; }
 
 figure { min-width: 0; }
 figcaption { display: flex; flex-wrap: wrap; gap: 0 14px; font-size: 12.5px; color: var(--faint); }
-.line::before { content: ""; display: inline-block; width: 20px; margin-right: 5px; vertical-align: middle; border-top: 2.5px solid var(--p99); }
+.line::before { content: ""; display: inline-block; width: 20px; margin-right: 5px; vertical-align: middle;
+  border-top: 2.5px solid var(--p99); }
 .line.p50::before { border-top: 2.5px dashed var(--p50); }
 .line.paper::before { border-top: 1.5px dotted var(--ink); }
 .chart { display: block; overflow: visible; font-size: 11.5px; font-variant-numeric: tabular-nums; }
@@ -1019,7 +1069,8 @@ path.p50 { stroke: var(--p50); stroke-dasharray: 5 3; }
 circle.p99 { fill: var(--p99); }
 circle.p50 { fill: var(--p50); }
 .chart .paper line { stroke: var(--ink); stroke-width: 1.2; stroke-dasharray: 2 3; }
-.chart .paper text, .hover text { paint-order: stroke; stroke: var(--paper); stroke-width: 3.5px; stroke-linejoin: round; }
+.chart .paper text, .hover text { paint-order: stroke; stroke: var(--paper); stroke-width: 5px;
+  stroke-linejoin: round; }
 .chart .empty { fill: var(--faint); }
 .hover line { stroke: var(--faint); }
 details { font-size: 12.5px; }
@@ -1027,5 +1078,10 @@ summary { cursor: pointer; color: var(--faint); }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { padding: 1px 14px 1px 0; text-align: right; font-weight: normal; }
 thead th { color: var(--faint); }
+@container (max-width: 420px) {
+  .cores { grid-template-columns: repeat(var(--columns), minmax(0, var(--narrow))); }
+  .numbers { grid-template-columns: 1fr 1fr; }
+  .card:has(.here:not([hidden])) :is(.less, .more) { display: none; }
+}
 @media (forced-colors: active) { .tile, .part, .key, .swatch, .cell, .card { forced-color-adjust: none; } }
 `;

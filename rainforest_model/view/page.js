@@ -14,7 +14,7 @@ const byId = (id) => document.getElementById(id);
 
 // --- the connection -------------------------------------------------------------------------------------------------
 
-let socket = null, choices = null, link = location.hash.slice(1);
+let socket = null, restoring = false, choices = null, link = location.hash.slice(1);
 
 function send(message) {
   if (socket?.readyState === WebSocket.OPEN) socket.send(JSON.stringify(message));
@@ -31,7 +31,8 @@ function connect() {
   say("connecting …");
   mine.onopen = () => {
     byId("lost").hidden = true;
-    say("connected");
+    restoring = true;
+    say(link ? "computing the link's state …" : "connected");
     send({ type: "open", state: link });
   };
   mine.onmessage = ({ data }) => {
@@ -50,7 +51,10 @@ const HEARD = {
   history: ({ side, history }) => sides[side].model.set("history", history),
   frame: ({ side, frame }) => sides[side].model.set("frame", frame),
   state: (message) => remember(message.link),
-  error: ({ side, text }) => (sides[side] ? sides[side].model.emit("msg:custom", { type: "error", text }) : complain(text)),
+  error: (message) => {
+    if (sides[message.side]) sides[message.side].model.emit("msg:custom", message);
+    else complain(message.text);
+  },
 };
 
 function hear(message) {
@@ -75,6 +79,8 @@ let renewing = 0;
 /** Keep the address and the field in step with the state, but not at every frame: browsers limit that. */
 function remember(latest) {
   link = latest;
+  if (restoring) say("connected");
+  restoring = false;
   renewing ||= setTimeout(() => {
     renewing = 0;
     history.replaceState(null, "", `#${link}`);
@@ -97,7 +103,10 @@ async function copy() {
 // --- the two sides --------------------------------------------------------------------------------------------------
 
 const sides = [0, 1].map((side) => makeSide(side));
-const both = new Model({}, (message) => send({ side: null, ...message }));
+const both = new Model({}, (message) => {
+  byId("error").hidden = true;
+  send({ side: null, ...message });
+});
 
 function makeSide(side) {
   const section = document.querySelector(`[data-side="${side}"]`);
@@ -121,6 +130,7 @@ function makeSide(side) {
   form.addEventListener("submit", (event) => event.preventDefault());
   form.addEventListener("change", () => {
     if (!form.reportValidity()) return;
+    byId("error").hidden = true;
     send({
       type: "configure", side, system: system.value, workload: workload.value,
       load: load.valueAsNumber, cores: cores.valueAsNumber,
@@ -137,7 +147,8 @@ function makeSide(side) {
         select.replaceChildren(...items.map(({ id, title }) => html("option", { value: id }, title)));
         if (chosen) select.value = chosen;
       }
-      if (choices.cores) Object.assign(cores, { min: choices.cores.low, max: choices.cores.high, value: choices.cores.value });
+      const { low, high, value } = choices.cores ?? { low: 1 };
+      Object.assign(cores, { min: low, max: high ?? "", value: value ?? cores.value });
       describeLoad();
     },
     show(layout) {
@@ -146,7 +157,8 @@ function makeSide(side) {
       workload.value = layout.workload;
       describeLoad(layout.load ?? (before?.workload === layout.workload ? load.value : undefined));
       cores.value = layout.cores ?? layout.sockets.flat().length;
-      for (const [name, value] of [["history", []], ["reach", null], ["span", null], ["machine", layout]]) model.set(name, value);
+      const anew = { history: [], reach: null, span: null, machine: layout };
+      for (const [name, value] of Object.entries(anew)) model.set(name, value);
     },
   };
 }
@@ -156,9 +168,12 @@ let pace = null;
 function offer(message) {
   choices = message;
   for (const side of sides) side.offer();
-  pace ??= speed(both, choices.speed ?? SPEED);
-  pace.show((choices.speed ?? SPEED).value);
-  byId("controls").replaceChildren(controls(both), pace.node);
+  const bounds = choices.speed ?? SPEED;
+  if (!pace) {
+    pace = speed(both, bounds);
+    byId("controls").append(controls(both), pace.node);
+  }
+  pace.show(bounds.value);
   byId("controls").dataset.session = choices.session ?? "";
 }
 
@@ -184,15 +199,16 @@ function verdict(first, second) {
   const [left, right] = [first, second].map(({ layout, frame }) => [
     `${layout.title} `, html("b", {}, `${figures(frame.total.p99)} ${unitName(layout.unit)}`)]);
   const worse = tails[1] >= tails[0] ? 1 : 0, times = tails[worse] / tails[1 - worse];
-  const outcome = times < 1.01 ? "the same tail" : `the ${worse ? "second" : "first"} tail is ${figures(times)} times as long`;
+  const longer = `the ${worse ? "second" : "first"} tail is ${figures(times)} times as long`;
+  const outcome = times < 1.01 ? "the same tail" : longer;
   return ["99th percentile so far: ", ...left, ", ", ...right, ": ", html("b", {}, outcome), "."];
 }
 
 /** One scale for both charts, where they have one unit. */
 function share(first, second) {
   const reaches = sides.map(({ model }) => model.get("reach")).filter(Boolean);
-  const same = first?.unit === second?.unit && reaches.length === sides.length;
-  const span = same ? { low: Math.min(...reaches.map(({ low }) => low)), high: Math.max(...reaches.map(({ high }) => high)) } : null;
+  const union = { low: Math.min(...reaches.map(({ low }) => low)), high: Math.max(...reaches.map(({ high }) => high)) };
+  const span = first?.unit === second?.unit && reaches.length === sides.length ? union : null;
   for (const { model } of sides) {
     const before = model.get("span");
     if (before?.low !== span?.low || before?.high !== span?.high) model.set("span", span);

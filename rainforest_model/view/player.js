@@ -12,7 +12,8 @@ async function unpack(text) {
 /** Points of the chart, each once, in the order of time: what was there before, and what the frames bring. */
 function pointsOf({ frames, history }) {
   const points = new Map();
-  for (const point of [...history, ...frames.map(({ window }) => window).filter(Boolean)]) points.set(point.time, point);
+  const brought = frames.map(({ window }) => window).filter(Boolean);
+  for (const point of [...history, ...brought]) points.set(point.time, point);
   return [...points.values()].sort((a, b) => a.time - b.time);
 }
 
@@ -20,13 +21,15 @@ function play(record) {
   const { layout, frames } = record, points = pointsOf(record);
   let at = 0, timer = null, rate = USUAL;
 
-  const model = new Model({ machine: { ...layout, can_move: false }, frame: { ...frames[0], running: false } }, (message) => {
+  const traits = { machine: { ...layout, can_move: false }, frame: { ...frames[0], running: false } };
+  const model = new Model(traits, (message) => {
     if (message.type === "run") start();
     else if (message.type === "pause") stop();
     else if (message.type === "step") show(at + 1);
   });
 
-  const slider = html("input", { type: "range", min: 0, max: frames.length - 1, value: 0, "aria-label": "moment of the run" });
+  const slider = html("input",
+    { type: "range", min: 0, max: frames.length - 1, value: 0, "aria-label": "moment of the run" });
   const moment = html("output", {});
   const rates = html("select", { "aria-label": "frames a second" }, ...FRAMES_A_SECOND.map(
     (each) => html("option", { value: each, selected: each === USUAL }, `${each} frames/s`)));
@@ -68,5 +71,6 @@ function play(record) {
 }
 
 unpack(document.getElementById("record").textContent).then(play, () => {
-  document.getElementById("fault").textContent = "The recording in this file cannot be read: the file is damaged, or the browser older than 2023.";
+  document.getElementById("fault").textContent =
+    "The recording in this file cannot be read: the file is damaged, or the browser older than 2023.";
 });

@@ -76,7 +76,7 @@ class MachineView(anywidget.AnyWidget):
 
     def __init__(self, session: Session, speed_us: float = SPEED_US["value"]):
         super().__init__(
-            machine=session.layout(), frame=session.frame(), history=session.history,
+            machine=session.layout(), frame=session.frame(), history=list(session.history),
             speed=SPEED_US | {"value": _within(speed_us)},
         )
         self._session = session
@@ -86,7 +86,12 @@ class MachineView(anywidget.AnyWidget):
     def refresh(self) -> None:
         """Show the machine as it is now."""
         frame = self._session.frame() | {"running": self._running}
-        self.history.extend(self._session.history[len(self.history):])  # in place: the browser appends it by itself
+        new = self._session.history[len(self.history):]
+        if len(new) == 1:
+            self.history.extend(new)  # in place: the browser appends it by itself
+        elif new:
+            self.history = list(self._session.history)
+            frame["window"] = None
         self.frame = frame
 
     def step(self) -> None:
