@@ -490,9 +490,11 @@ def app(port, no_browser, systems, workload, amount, cores, seed, file, frames) 
     def ready(address: str) -> None:
         click.echo(f"{address}  (Ctrl-C ends it)")
         if not no_browser:
+            import threading
             import webbrowser
 
-            webbrowser.open(address)
+            # A browser in the terminal would otherwise keep the server waiting.
+            threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
 
     try:
         serve(port, ready, sides)

@@ -318,7 +318,7 @@ def test_overlays_are_tails_that_the_paper_states_of_just_this():
                 )
                 found = {row["claim"]: row for row in overlays(asked)}
                 assert claim.id in found
-                assert found[claim.id]["label"].startswith("paper: ")
+                assert found[claim.id]["label"].startswith("paper, on ")
                 number = claim.value or claim.low or claim.high
                 assert found[claim.id]["value"] == number * (1000 if claim.unit == "s" else 1)
                 drawn.add(claim.id)
@@ -476,6 +476,7 @@ def test_a_link_of_other_machines_is_noticed_at_its_end():
     while talk.restoring:
         told = talk.go_on()
     assert told[0]["type"] == "error"
+    assert told[0]["text"].endswith("here is the usual page instead")
     assert told[-1] == {"type": "state", "link": Pair(default()).link()}
 
 
@@ -706,6 +707,7 @@ def test_a_broken_link_opens_the_default_with_a_message(state):
     async def main():
         async with served() as (_, port), page_of(port, state, until="error") as page:
             assert page.opened[-1]["text"].startswith("link: ")
+            assert page.opened[-1]["text"].endswith("here is the usual page instead")
             layouts = [m["layout"] for m in page.opened if m["type"] == "layout"]
             assert [one["system"] for one in layouts] == ["linux-4.9.40", "rainforest"]
             await page.ask(type="step")
