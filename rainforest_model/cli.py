@@ -454,7 +454,8 @@ def bench(as_json) -> None:
 def app(port, no_browser, systems, workload, amount, cores, seed, file, frames) -> None:
     """Watch two machines core by core, and move the borders of their OS instances.
 
-    The page is served to this machine only, until Ctrl-C.
+    The page is served to this machine only, until Ctrl-C. Handing a core over takes no simulated time here; what it
+    takes is modelled in tab04_elasticity.
     """
     from . import live
     from .live.offers import offer

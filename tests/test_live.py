@@ -480,6 +480,23 @@ def test_a_link_of_other_machines_is_noticed_at_its_end():
     assert told[-1] == {"type": "state", "link": Pair(default()).link()}
 
 
+def test_a_machine_that_cannot_go_on_says_so_and_its_link_shows_it_as_it_stopped():
+    talk = Conversation("a", [machine(system=id, workload="search", load=2000, cores=1) for id in ("lxc", "xen")])
+    talk.hear({"type": "open", "state": ""})
+    for side in talk._pair.sides:
+        with pytest.raises(SimulationError, match="more requests arrive than are served"):
+            side.advance(60e6)
+    talk.hear({"type": "run"})
+    error, *told = talk.go_on()
+    assert (error["type"], talk.running) == ("error", False)
+    assert "found its queue full" in error["text"]
+    again = Conversation("b")
+    again.hear({"type": "open", "state": told[-1]["link"]})
+    while again.restoring:
+        again.go_on()
+    assert list(map(same, again.latest)) == list(map(same, talk.latest))
+
+
 # --- conversations ----------------------------------------------------------------------------------------
 
 
