@@ -1,0 +1,68 @@
+"""The process that measures: a plan comes in on standard input, a line of JSON for each slice goes out.
+
+It is a process of its own, so that it has one thread when it forks, whatever the one that asks has, and so that
+whatever ends it ends nobody else.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+from dataclasses import replace
+
+import numpy as np
+
+from ..errors import InputError
+from ..histogram import BUCKETS, quantile
+from ..units import TICKS_PER_NS
+from . import kernels
+from .clock import Clock, calibrate
+from .host import cpu_times
+from .pinning import can_pin, die_with_parent
+from .plan import Case, Plan
+from .workers import Slice, SliceError
+
+_OVERHEAD_S = 0.03
+
+
+def _say(table: dict) -> None:
+    sys.stdout.write(json.dumps(table) + "\n")
+    sys.stdout.flush()
+
+
+def _clock(core: int) -> Clock:
+    """The clock, with what reading it costs on this core."""
+    clock = calibrate("time-stamp counter" if kernels.STEADY else "CLOCK_MONOTONIC", kernels.now)
+    case = Case("clock", "clock", "clock", (("read_clock",),), (core,))
+    (found,) = Slice(case, clock, _OVERHEAD_S).run()["loops"]["read_clock"]["series"].values()
+    counts = np.zeros(BUCKETS, np.int64)
+    counts[found["buckets"]] = found["counts"]
+    return replace(clock, overhead_ns=quantile(counts, 0.5) / TICKS_PER_NS)
+
+
+def main() -> None:
+    """Measure the plan of standard input."""
+    die_with_parent()
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    plan = Plan.of(json.load(sys.stdin))
+    kernels.compile_all({"read_clock", *(loop for case in plan.cases for group in case.groups for loop in group)})
+    cores = tuple(sorted({core for case in plan.cases for core in case.cores}))
+    try:
+        clock = _clock(cores[0])
+        pinned = all(map(can_pin, cores))
+        _say({"clock": {"name": clock.name, "ticks_per_ns": clock.ticks_per_ns, "overhead_ns": clock.overhead_ns},
+              "pinned": pinned})
+        for repeat in range(plan.repeats):
+            for case in plan.cases:
+                before = cpu_times(cores)
+                found = Slice(case, clock, plan.slice_s).run()
+                spent = cpu_times(cores) - before
+                others = {"used_s": spent.used_s, "idle_s": spent.idle_s, "steal_s": spent.steal_s}
+                _say({"case": case.id, "repeat": repeat, "machine": others, **found})
+    except (SliceError, InputError) as error:
+        _say({"error": str(error)})
+
+
+if __name__ == "__main__":
+    main()
