@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import resource
 import sys
-from dataclasses import replace
+import time
+from dataclasses import asdict, replace
 
 import numpy as np
 
@@ -55,11 +56,11 @@ def main() -> None:
               "pinned": pinned})
         for repeat in range(plan.repeats):
             for case in plan.cases:
-                before = cpu_times(cores)
+                before, began, own = cpu_times(cores), time.monotonic(), time.process_time()
                 found = Slice(case, clock, plan.slice_s).run()
-                spent = cpu_times(cores) - before
-                others = {"used_s": spent.used_s, "idle_s": spent.idle_s, "steal_s": spent.steal_s}
-                _say({"case": case.id, "repeat": repeat, "machine": others, **found})
+                spent, wall_s = cpu_times(cores) - before, time.monotonic() - began
+                found["cpu_s"] += time.process_time() - own
+                _say({"case": case.id, "repeat": repeat, "machine": asdict(spent), "wall_s": wall_s, **found})
     except (SliceError, InputError) as error:
         _say({"error": str(error)})
 

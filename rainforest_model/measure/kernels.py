@@ -20,8 +20,27 @@ from numba.extending import intrinsic
 from ..histogram import MAX_VALUE, SUB_BITS
 from .host import has_steady_counter
 from .layout import (
-    ABANDONED, ARRIVED, DATA, ELAPSED, FAILED, LENGTH, LONGEST_WAIT, OPERATION, OPERATIONS, OVERHEAD, PAGES, SCALE_BITS,
-    SCALED, SERVING, TAKEN, TICKET, TOTALS, TURN, WARM_UP, WORKERS,
+    ABANDONED,
+    ARRIVED,
+    DATA,
+    ELAPSED,
+    FAILED,
+    GAP,
+    LENGTH,
+    LONGEST_WAIT,
+    OPERATION,
+    OPERATIONS,
+    OVERHEAD,
+    PAGES,
+    SCALE_BITS,
+    SCALED,
+    SERVING,
+    TAKEN,
+    TICKET,
+    TOTALS,
+    TURN,
+    WARM_UP,
+    WORKERS,
 )
 
 _PAGE = 4096
@@ -250,7 +269,7 @@ def spin(shared, a, counts, sums):
     while began and now < end:
         before = now
         now = clock()
-        if now - before > a[OPERATION]:
+        if now - before > a[GAP]:
             recorded(counts, sums, a, 0, now - before)
             gaps += 1
     finished(a, sums, began, gaps, now)

@@ -59,6 +59,21 @@ class Series:
         """Their mean; nan of none."""
         return to_us(self.ticks / self.n) if self.n else float("nan")
 
+    @property
+    def midmean_us(self) -> float:
+        """Mean of the middle half: what is neither lucky nor disturbed; nan of none."""
+        if not self.n:
+            return float("nan")
+        ends = np.cumsum(self.counts)
+        inside = np.minimum(ends, 0.75 * self.n) - np.maximum(ends - self.counts, 0.25 * self.n)
+        return float(to_us(np.average(histogram.midpoints(), weights=np.maximum(inside, 0.0))))
+
+    def statistic_us(self, name: str) -> float:
+        """``"mean"``, ``"midmean"``, or a percentile such as ``"p99.9"``."""
+        if name == "mean":
+            return self.mean_us
+        return self.midmean_us if name == "midmean" else self.quantile_us(float(name.removeprefix("p")) / 100)
+
     def quantile_us(self, q: float) -> float:
         """The quantile `q` (0 .. 1); nan of none."""
         return to_us(histogram.quantile(self.counts, q)) if self.n else float("nan")
@@ -75,10 +90,10 @@ class Found:
     elapsed_ns : float
     involuntary : int
         Context switches that the workers did not ask for.
-    cpu_s : float
-        Processor time of the workers.
+    wall_s, cpu_s : float
+        Time from before the first fork until the last worker had ended, and processor time used by what measures.
     used_s, idle_s, steal_s : float
-        Of the cores, by /proc/stat.
+        Of the cores in that time, by /proc/stat.
     operations : dict of str to int
         By loop.
     series : dict of str to Series
@@ -89,6 +104,7 @@ class Found:
     repeat: int
     elapsed_ns: float
     involuntary: int
+    wall_s: float
     cpu_s: float
     used_s: float
     idle_s: float
@@ -164,12 +180,14 @@ class Measurement:
         series : str
             Name of the latency.
         statistic : str
-            ``"mean"``, or a percentile such as ``"p99.9"``; in us.
+            As `Series.statistic_us`.
+
+        Returns
+        -------
+        Spread
+            In us.
         """
-        each = [one.series[series] for one in self.of(case)]
-        if statistic == "mean":
-            return Spread.of(one.mean_us for one in each)
-        return Spread.of(one.quantile_us(float(statistic.removeprefix("p")) / 100) for one in each)
+        return Spread.of(one.series[series].statistic_us(statistic) for one in self.of(case))
 
     def counts(self, case: str, series: str) -> np.ndarray:
         """Histogram of all rounds together: int64[BUCKETS]."""
@@ -182,15 +200,15 @@ class Measurement:
     @cached_property
     def others(self) -> float:
         """Cores that somebody else used meanwhile, on average; at least 0."""
-        seconds = sum(one.elapsed_ns for one in self.found) / 1e9
-        total = sum(one.used_s - one.cpu_s for one in self.found)
-        return max(0.0, total / seconds) if seconds else 0.0
+        return max(0.0, self._cores(sum(one.used_s - one.cpu_s for one in self.found)))
 
     @cached_property
     def stolen(self) -> float:
         """Cores that the hypervisor took meanwhile, on average."""
-        seconds = sum(one.elapsed_ns for one in self.found) / 1e9
-        return sum(one.steal_s for one in self.found) / seconds if seconds else 0.0
+        return self._cores(sum(one.steal_s for one in self.found))
+
+    def _cores(self, seconds: float) -> float:
+        return seconds / sum(one.wall_s for one in self.found)
 
 
 def measure(plan: Plan, progress: Progress | None = None) -> Measurement:
@@ -281,7 +299,7 @@ def _measurement(plan: Plan, lines: list[dict]) -> Measurement:
         }
         operations = {name: loop["operations"] for name, loop in loops.items()}
         found.append(Found(
-            cases[line["case"]], line["repeat"], line["elapsed_ns"], line["involuntary"], line["cpu_s"],
+            cases[line["case"]], line["repeat"], line["elapsed_ns"], line["involuntary"], line["wall_s"], line["cpu_s"],
             **line["machine"], operations=operations, series=series,
         ))
     return Measurement(plan, host(), Clock(**head["clock"]), head["pinned"], tuple(found))

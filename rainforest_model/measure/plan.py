@@ -34,7 +34,7 @@ class Case:
     pages : int
         Of mappings.
     operation : int
-        Which access to a line (`ACCESSES`), or the shortest gap that counts, in clock ticks.
+        Which access to a line, by its place in `ACCESSES`.
     """
 
     id: str
@@ -129,6 +129,9 @@ def plan(asked: Asked, cores: tuple[int, ...]) -> Plan:
     >>> [case.title for case in plan(Asked(("mmap",), threads=2, processes=2), cores=(0, 1)).cases]
     ['alone', '2 threads', '2 processes', 'system call']
     """
+    for name in asked.benchmarks:
+        if name not in BENCHMARKS:
+            raise InputError(f"no such benchmark; known: {', '.join(BENCHMARKS)}", key="measure", value=name)
     for key, value in (("--threads", asked.threads), ("--processes", asked.processes)):
         if not 0 <= value <= len(cores):
             reason = f"there are {len(cores)} cores to run on, and workers that share one measure the scheduler"
@@ -139,9 +142,9 @@ def plan(asked: Asked, cores: tuple[int, ...]) -> Plan:
         raise InputError(f"must lie above 0 and at most {LONGEST_S:g}", key="--seconds", value=asked.seconds)
     if not 1 <= asked.repeats <= MOST_REPEATS:
         raise InputError(f"must lie in 1 .. {MOST_REPEATS}", key="--repeats", value=asked.repeats)
-    _MOST = MOST_TOUCHED_MB * _PAGES_OF_A_MB
+    most = MOST_TOUCHED_MB * _PAGES_OF_A_MB
     workers = max(asked.threads, asked.processes, 1)
-    if "munmap" in asked.benchmarks and (asked.pages or MUNMAP_PAGES) * workers > _MOST:
+    if "munmap" in asked.benchmarks and (asked.pages or MUNMAP_PAGES) * workers > most:
         reason = f"{workers} workers would touch more than {MOST_TOUCHED_MB} MB"
         raise InputError(reason, key="--pages", value=asked.pages)
     cases = tuple(case for name in BENCHMARKS if name in asked.benchmarks for case in _CASES[name](asked, cores))

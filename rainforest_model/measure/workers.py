@@ -11,11 +11,28 @@ import time
 import numpy as np
 
 from ..histogram import BUCKETS
+from ..units import TICKS_PER_NS
 from . import kernels
 from .clock import Clock
 from .layout import (
-    ABANDONED, ARGUMENTS, ELAPSED, FAILED, LENGTH, LONGEST_WAIT, MOST_SERIES, OPERATION, OPERATIONS, OVERHEAD, PAGES,
-    SCALED, SHARED_BYTES, SUMS, TOTALS, WARM_UP, WORKERS,
+    ABANDONED,
+    ARGUMENTS,
+    ELAPSED,
+    FAILED,
+    GAP,
+    LENGTH,
+    LONGEST_WAIT,
+    MOST_SERIES,
+    OPERATION,
+    OPERATIONS,
+    OVERHEAD,
+    PAGES,
+    SCALED,
+    SHARED_BYTES,
+    SUMS,
+    TOTALS,
+    WARM_UP,
+    WORKERS,
 )
 from .pinning import die_with_parent, pin
 from .plan import Case
@@ -23,6 +40,8 @@ from .plan import Case
 PATIENCE_S = 2.0
 """How long a worker waits for the others."""
 _WARM_UP = 50
+_GAP_S = 0.2e-6
+"""A loop that reads the clock and finds less than this between two readings was not disturbed."""
 
 
 class SliceError(RuntimeError):
@@ -51,7 +70,7 @@ class Slice:
         self._arguments = np.zeros(ARGUMENTS, np.int64)
         self._arguments[[WORKERS, LENGTH, LONGEST_WAIT]] = case.workers, clock.ticks(seconds), clock.ticks(PATIENCE_S)
         self._arguments[[OVERHEAD, SCALED]] = round(clock.overhead_ns * clock.ticks_per_ns), clock.scaled
-        self._arguments[[PAGES, WARM_UP, OPERATION]] = case.pages, _WARM_UP, case.operation
+        self._arguments[[PAGES, WARM_UP, OPERATION, GAP]] = case.pages, _WARM_UP, case.operation, clock.ticks(_GAP_S)
 
     def _work(self, worker: int, loop: str) -> None:
         """What one thread of one process does."""
@@ -140,7 +159,7 @@ class Slice:
                 }
             loops[loop] = {"operations": int(sums[OPERATIONS]), "series": series}
         return {
-            "elapsed_ns": float(self.sums[:, ELAPSED].max()) / 100,
+            "elapsed_ns": float(self.sums[:, ELAPSED].max()) / TICKS_PER_NS,
             "involuntary": sum(used.ru_nivcsw for used in usage),
             "cpu_s": sum(used.ru_utime + used.ru_stime for used in usage),
             "loops": loops,

@@ -1,0 +1,149 @@
+"""What was measured, as text, as a table and as JSON."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from .laboratory import Measurement, Spread
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+STATISTICS = ("mean", "midmean", "p50", "p99", "p99.9", "max")
+BUSY = 0.05
+"""Share of the cores that others use, or the hypervisor takes, from which on it is told."""
+
+
+def _statistic(measurement: Measurement, case: str, series: str, name: str) -> Spread:
+    return measurement.spread(case, series, "p100" if name == "max" else name)
+
+
+def table(measurement: Measurement) -> pd.DataFrame:
+    """A row for each case, latency and statistic, with least, middle and greatest of the rounds.
+
+    Returns
+    -------
+    DataFrame
+        Columns benchmark, case, title, series, statistic, low_us, middle_us, high_us, operations, repeats.
+    """
+    import pandas as pd
+
+    rows = []
+    for case in measurement.plan.cases:
+        found = measurement.of(case.id)
+        for series in found[0].series:
+            n = sum(one.series[series].n for one in found)
+            for name in STATISTICS if n else ():
+                spread = _statistic(measurement, case.id, series, name)
+                rows.append((
+                    case.benchmark, case.id, case.title, series, name, spread.low, spread.middle, spread.high, n,
+                    len(found),
+                ))
+    columns = ["benchmark", "case", "title", "series", "statistic", "low_us", "middle_us", "high_us", "operations",
+               "repeats"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def hand_over(measurement: Measurement) -> str | None:
+    """A lock's hand-over beside what the lines of the same measurement would have it; None without both."""
+    locks = [case for case in ("lock.processes", "lock.threads") if measurement.has(case)]
+    pair = [
+        case.id.split(".", 2)[2] for case in measurement.plan.cases
+        if case.id.startswith("line.load.") and case.cores == measurement.host.cores[:2]
+    ]
+    if not locks or not pair:
+        return None
+    found = 1e3 * measurement.spread(locks[0], "hand-over", "midmean").middle
+    lines = 1e3 * sum(measurement.spread(f"line.{k}.{pair[0]}", "fetch", "midmean").middle for k in ("store", "load"))
+    return f"hand-over of the lock: {found:.3g} ns; a store to its line and a load of it: {lines:.3g} ns"
+
+
+def warnings(measurement: Measurement) -> list[str]:
+    """What makes the numbers less than they could be, a line each."""
+    found, cores = [], len({core for case in measurement.plan.cases for core in case.cores})
+    if not measurement.pinned:
+        found.append("workers may not be pinned here, and move between cores")
+    if measurement.others > BUSY * cores:
+        found.append(f"the machine is busy: others used {measurement.others:.2f} of {cores} cores meanwhile")
+    if measurement.stolen > BUSY * cores:
+        found.append(f"the hypervisor took {measurement.stolen:.2f} of {cores} cores meanwhile")
+    if measurement.host.virtual:
+        found.append("a virtual machine: what its host does is in every tail, and cores may lie elsewhere next time")
+    if measurement.host.governor not in ("", "performance"):
+        found.append(f"the clock's governor is {measurement.host.governor}: cores may run slower than they can")
+    return found
+
+
+def text(measurement: Measurement) -> str:
+    """Everything for a terminal."""
+    plan, host, clock = measurement.plan, measurement.host, measurement.clock
+    lines = [
+        host.named,
+        f"clock: {clock.name}; reading it takes {clock.overhead_ns:.3g} ns, which is subtracted from every latency",
+        f"{plan.repeats} rounds of {len(plan.cases)} cases, {1e3 * plan.slice_s:.3g} ms each; all times in us: middle "
+        "[least, greatest] of the rounds",
+    ]
+    benchmark = None
+    for case in plan.cases:
+        if case.benchmark != benchmark:
+            benchmark = case.benchmark
+            lines += ["", f"{benchmark:22}{'latency':>18}{'p50':>25}{'p99':>25}{'p99.9':>25}{'per us':>10}"]
+        lines += _lines(measurement, case)
+    told = hand_over(measurement)
+    lines += ["", *([told] if told else []), *(f"! {line}" for line in warnings(measurement))]
+    switched = sum(one.involuntary for one in measurement.found)
+    lines.append(f"involuntary context switches of all workers: {switched}")
+    return "\n".join(lines)
+
+
+def _lines(measurement: Measurement, case) -> list[str]:
+    found, lines = measurement.of(case.id), []
+    rates = {name: measurement.rate(case.id, name).middle for name in found[0].operations}
+    for index, series in enumerate(found[0].series):
+        if not any(one.series[series].n for one in found):
+            continue
+        cells = [_told(_statistic(measurement, case.id, series, name)) for name in ("p50", "p99", "p99.9")]
+        rate = f"{next(iter(rates.values())):10.3g}" if index == 0 else ""
+        title = case.title if index == 0 else ""
+        lines.append(f"  {title:20}{series:>18}{''.join(f'{cell:>25}' for cell in cells)}{rate}".rstrip())
+    return lines
+
+
+def _told(spread: Spread) -> str:
+    return f"{_number(spread.middle)} [{_number(spread.low)}, {_number(spread.high)}]"
+
+
+def _number(us: float) -> str:
+    """Three digits, without an exponent; nanoseconds need three decimals."""
+    return f"{us:.3g}" if 1 <= us < 1000 else f"{us:.0f}" if us >= 1000 else f"{us:.3f}"
+
+
+def document(measurement: Measurement) -> dict:
+    """Everything for a program, histograms included: bucket and count, in nanoseconds of the bucket's middle."""
+    from ..histogram import midpoints
+    from ..units import TICKS_PER_NS
+
+    middle = midpoints() / TICKS_PER_NS
+    cases = []
+    for case in measurement.plan.cases:
+        series = {}
+        for name in measurement.of(case.id)[0].series:
+            counts = measurement.counts(case.id, name)
+            filled = counts.nonzero()[0]
+            series[name] = {
+                "operations": int(counts.sum()),
+                "ns": middle[filled].tolist(), "counts": counts[filled].tolist(),
+                "us": {s: asdict(_statistic(measurement, case.id, name, s)) for s in STATISTICS} if filled.size else {},
+            }
+        loops = measurement.of(case.id)[0].operations
+        cases.append({
+            **asdict(case), "latencies": series,
+            "per_us": {name: asdict(measurement.rate(case.id, name)) for name in loops},
+            "involuntary_switches": [one.involuntary for one in measurement.of(case.id)],
+        })
+    return {
+        "host": asdict(measurement.host), "clock": asdict(measurement.clock), "pinned": measurement.pinned,
+        "others_cores": measurement.others, "stolen_cores": measurement.stolen, "warnings": warnings(measurement),
+        "repeats": measurement.plan.repeats, "slice_s": measurement.plan.slice_s, "cases": cases,
+    }
