@@ -353,7 +353,7 @@ def replay(systems, trace, policy, until, csv, engine, seed, jobs, fresh) -> Non
 
 @cli.command()
 @click.argument("benchmarks", metavar="mmap|munmap|line|lock ...", nargs=-1, required=True)
-@click.option("--threads", type=click.IntRange(min=0), help="That share an address space (default: all cores; 0: none).")
+@click.option("--threads", type=click.IntRange(min=0), help="Sharing an address space (default: all cores; 0: none).")
 @click.option("--processes", type=click.IntRange(min=0), help="With one each (default: all cores; 0: none).")
 @click.option("--pages", type=int, help="Of mappings (default: 32768 that are never touched, 16 that are).")
 @click.option("--seconds", type=float, default=4.0, show_default=True, help="Of all measuring together.")

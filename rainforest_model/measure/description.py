@@ -150,8 +150,8 @@ _AWAY = {
 def _interrupts(table: dict, measurement: Measurement, here: str) -> None:
     """What a flush on one other core costs who asks for it, and what it takes from that core.
 
-    As the engines have it, who asks waits for ``send + deliver + entry / 2``, the flush, and the line of the answer; the
-    other core loses ``entry`` and the flush.  `send` is not measured apart.
+    As the engines have it, who asks waits for ``send + deliver + entry / 2``, the flush, and the line of the answer;
+    the other core loses ``entry`` and the flush.  `send` is not measured apart.
     """
     rounds = measurement.of("munmap.beside")
     alone = [one.series["unmap"].midmean_us for one in measurement.of("munmap.alone")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import selectors
@@ -10,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -167,6 +168,16 @@ class Measurement:
             raise KeyError(case)
         return found
 
+    def only(self, *cases: str) -> Measurement:
+        """The same of these cases alone, so that whatever is made of it knows no other."""
+        plan = replace(self.plan, cases=tuple(case for case in self.plan.cases if case.id in cases))
+        return replace(self, plan=plan, found=tuple(one for one in self.found if one.case.id in cases))
+
+    def pooled(self, case: str, series: str) -> Series:
+        """The latencies of all rounds together."""
+        each = [one.series[series] for one in self.of(case)]
+        return Series(sum(one.counts for one in each), sum(one.ticks for one in each))
+
     def has(self, case: str) -> bool:
         """Whether a case was measured."""
         return any(one.case.id == case for one in self.found)
@@ -188,10 +199,6 @@ class Measurement:
             In us.
         """
         return Spread.of(one.series[series].statistic_us(statistic) for one in self.of(case))
-
-    def counts(self, case: str, series: str) -> np.ndarray:
-        """Histogram of all rounds together: int64[BUCKETS]."""
-        return sum(one.series[series].counts for one in self.of(case))
 
     def rate(self, case: str, loop: str) -> Spread:
         """Operations of a loop in a microsecond, by all workers together."""
@@ -247,10 +254,8 @@ def measure(plan: Plan, progress: Progress | None = None) -> Measurement:
 
 def _end(process: subprocess.Popen) -> None:
     """End the process and whatever it started."""
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
     process.wait()
     for pipe in (process.stdin, process.stdout, process.stderr):
         pipe.close()

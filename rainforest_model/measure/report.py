@@ -129,7 +129,7 @@ def document(measurement: Measurement) -> dict:
     for case in measurement.plan.cases:
         series = {}
         for name in measurement.of(case.id)[0].series:
-            counts = measurement.counts(case.id, name)
+            counts = measurement.pooled(case.id, name).counts
             filled = counts.nonzero()[0]
             series[name] = {
                 "operations": int(counts.sum()),
