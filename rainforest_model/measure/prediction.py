@@ -109,7 +109,8 @@ def taken_apart(series: Series) -> Path:
     if not series.n:
         raise ValueError("no latencies")
     ns, weights = midpoints() / TICKS_PER_NS, series.counts / series.n
-    edges = [SLOW * 1e3 * series.quantile_us(0.5), DISTURBED_NS, SWITCHED_NS]
+    slow = SLOW * 1e3 * series.quantile_us(0.5)
+    edges = [slow, max(slow, DISTURBED_NS), max(slow, SWITCHED_NS)]
     usual = np.where(ns <= edges[0], weights, 0.0)
     mean = float(np.average(ns, weights=usual))
     deviation = float(np.average((ns - mean) ** 2, weights=usual)) ** 0.5
