@@ -353,8 +353,8 @@ def replay(systems, trace, policy, until, csv, engine, seed, jobs, fresh) -> Non
 
 @cli.command()
 @click.argument("benchmarks", metavar="mmap|munmap|line|lock ...", nargs=-1, required=True)
-@click.option("--threads", type=click.IntRange(min=0), help="Sharing an address space (default: all cores; 0: none).")
-@click.option("--processes", type=click.IntRange(min=0), help="With one each (default: all cores; 0: none).")
+@click.option("--threads", type=click.IntRange(min=0), help="That share an address space (default: all cores).")
+@click.option("--processes", type=click.IntRange(min=0), help="With one each (default: all cores).")
 @click.option("--pages", type=int, help="Of mappings (default: 32768 that are never touched, 16 that are).")
 @click.option("--seconds", type=float, default=4.0, show_default=True, help="Of all measuring together.")
 @click.option("--repeats", type=int, default=7, show_default=True, help="Rounds over all cases.")
@@ -391,6 +391,8 @@ def measure(benchmarks, threads, processes, pages, seconds, repeats, as_json, as
             found = ms.measure(plan, progress)
     except ms.MeasurementError as error:
         _fail(str(error), 1)
+    except KeyboardInterrupt:
+        _fail("interrupted; nothing is left of it", 130)
     click.echo(json.dumps(ms.document(found), indent=1) if as_json else ms.text(found))
     if as_csv:
         write_asked(Path(as_csv), ms.table(found))

@@ -80,7 +80,7 @@ def by_hand(cases: dict[str, tuple[str, dict[str, Series]]], rounds: int = 2) ->
             elapsed = max(one.ticks for one in latencies.values()) / TICKS_PER_NS
             found.append(Found(case, repeat, elapsed, 0, 1.0, 1.0, 1.0, 1.0, 0.0, {loop: n}, latencies))
     machine = host.Host("a processor", "6.0", "", False, (0, 1), {0: 0, 1: 0}, {0: 0, 1: 1}, 1024.0, 8.0, 2000.0)
-    return Measurement(Plan(made, rounds, 0.01), machine, Clock("counter", 2.0, 20.0), True, tuple(found))
+    return Measurement(Plan(made, rounds, 0.01), machine, Clock("counter", 2.0, 20.0, 0.5), True, tuple(found))
 
 
 def uncontended(map_ns=(1500.0,), unmap_ns=(1900.0,)) -> Measurement:

@@ -15,7 +15,7 @@ from dataclasses import asdict, replace
 import numpy as np
 
 from ..errors import InputError
-from ..histogram import BUCKETS, quantile
+from ..histogram import BUCKETS, midpoints, quantile
 from ..units import TICKS_PER_NS
 from . import kernels
 from .clock import Clock, calibrate
@@ -39,7 +39,9 @@ def _clock(core: int) -> Clock:
     (found,) = Slice(case, clock, _OVERHEAD_S).run()["loops"]["read_clock"]["series"].values()
     counts = np.zeros(BUCKETS, np.int64)
     counts[found["buckets"]] = found["counts"]
-    return replace(clock, overhead_ns=quantile(counts, 0.5) / TICKS_PER_NS)
+    seen = midpoints()[found["buckets"]]
+    step = float(np.diff(seen).min()) if len(seen) > 1 else 0.0
+    return replace(clock, overhead_ns=quantile(counts, 0.5) / TICKS_PER_NS, step_ns=step / TICKS_PER_NS)
 
 
 def main() -> None:
@@ -52,8 +54,7 @@ def main() -> None:
     try:
         clock = _clock(cores[0])
         pinned = all(map(can_pin, cores))
-        _say({"clock": {"name": clock.name, "ticks_per_ns": clock.ticks_per_ns, "overhead_ns": clock.overhead_ns},
-              "pinned": pinned})
+        _say({"clock": asdict(clock), "pinned": pinned})
         for repeat in range(plan.repeats):
             for case in plan.cases:
                 before, began, own = cpu_times(cores), time.monotonic(), time.process_time()

@@ -23,11 +23,14 @@ class Clock:
         Its ticks in a nanosecond.
     overhead_ns : float
         Median of what lies between two reads with nothing between them.
+    step_ns : float
+        Least difference of two times that it can tell apart, as far as was seen.
     """
 
     name: str
     ticks_per_ns: float
     overhead_ns: float = 0.0
+    step_ns: float = 0.0
 
     @property
     def scaled(self) -> int:

@@ -30,8 +30,8 @@ def check_system() -> None:
 
 
 def usable_cores() -> tuple[int, ...]:
-    """Numbers of the cores on which this process may run."""
-    return tuple(sorted(os.sched_getaffinity(0)))
+    """Numbers of the cores on which this process may run, one hardware thread of each."""
+    return host().physical_cores
 
 
 def _text(path: Path | str) -> str:
@@ -64,7 +64,7 @@ class Host:
     virtual : bool
         Whether a hypervisor is below: what it takes away is in every tail.
     cores : tuple of int
-        Those on which this process may run.
+        Hardware threads on which this process may run.
     sockets : dict of int to int
         Socket of each of these cores.
     siblings : dict of int to int
@@ -90,18 +90,20 @@ class Host:
     def named(self) -> str:
         """The machine in a few words, for captions and sources."""
         below = ", a virtual machine" if self.virtual else ""
-        return f"{self.cpu}, {len(self.cores)} cores{below}, Linux {self.kernel}"
+        return f"{self.cpu}, {len(self.physical_cores)} cores{below}, Linux {self.kernel}"
 
     @property
     def physical_cores(self) -> tuple[int, ...]:
-        """One core number for each core, whatever threads it has."""
-        return tuple(core for core in self.cores if self.siblings[core] not in self.cores
-                     or self.siblings[core] == core)
+        """One number for each core, whatever hardware threads it has."""
+        seen: dict[int, int] = {}
+        for core in self.cores:
+            seen.setdefault(self.siblings[core], core)
+        return tuple(seen.values())
 
 
 def host() -> Host:
     """Describe this machine."""
-    info, cores = _cpuinfo(), usable_cores()
+    info, cores = _cpuinfo(), tuple(sorted(os.sched_getaffinity(0)))
     memory = re.search(r"MemTotal:\s*(\d+) kB", _text("/proc/meminfo"))
     topology = {core: _CPU / f"cpu{core}/topology" for core in cores}
     return Host(

@@ -10,6 +10,8 @@ for the others, does one operation after another until its time is over, and nev
 
 from __future__ import annotations
 
+import mmap
+
 import llvmlite.binding
 import numba
 from llvmlite import ir
@@ -43,9 +45,9 @@ from .layout import (
     WORKERS,
 )
 
-_PAGE = 4096
-_READ_WRITE = 3
-_PRIVATE_ANONYMOUS = 0x22
+_PAGE = mmap.PAGESIZE
+_READ_WRITE = mmap.PROT_READ | mmap.PROT_WRITE
+_PRIVATE_ANONYMOUS = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
 _BATCH = 1000
 """Operations on a line of one's own that are timed together: each is shorter than the clock."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 from dataclasses import asdict, dataclass
 
 from ..errors import InputError
@@ -10,7 +11,7 @@ BENCHMARKS = ("mmap", "munmap", "line", "lock")
 ACCESSES = ("load", "store", "atomic")
 MOST_PAGES = 2**18
 MOST_TOUCHED_MB = 256
-_PAGES_OF_A_MB = 256
+_PAGES_OF_A_MB = max(1, 2**20 // mmap.PAGESIZE)
 
 MMAP_PAGES = 32768
 """128 MB, as will-it-scale maps them; nothing of it is touched."""
@@ -193,7 +194,9 @@ def _line(asked: Asked, cores: tuple[int, ...]) -> list[Case]:
         Case(f"line.own.{name}", f"own {name}", "line", (("own_line",),), cores[:1], operation=k)
         for k, name in enumerate(ACCESSES)
     ]
-    pairs = [(a, b) for a in cores for b in cores if a < b][:MOST_PAIRS]
+    every = [(a, b) for a in cores for b in cores if a < b]
+    # Evenly from all pairs, so that near ones and far ones are among them.
+    pairs = [every[k * len(every) // MOST_PAIRS] for k in range(MOST_PAIRS)] if len(every) > MOST_PAIRS else every
     for a, b in pairs:
         for k, name in enumerate(ACCESSES):
             roles = (("fetch_line",), ("write_line",))

@@ -50,7 +50,7 @@ def hand_over(measurement: Measurement) -> str | None:
     locks = [case for case in ("lock.processes", "lock.threads") if measurement.has(case)]
     pair = [
         case.id.split(".", 2)[2] for case in measurement.plan.cases
-        if case.id.startswith("line.load.") and case.cores == measurement.host.cores[:2]
+        if case.id.startswith("line.load.") and case.cores == measurement.host.physical_cores[:2]
     ]
     if not locks or not pair:
         return None
@@ -80,7 +80,8 @@ def text(measurement: Measurement) -> str:
     plan, host, clock = measurement.plan, measurement.host, measurement.clock
     lines = [
         host.named,
-        f"clock: {clock.name}; reading it takes {clock.overhead_ns:.3g} ns, which is subtracted from every latency",
+        f"clock: {clock.name}, in steps of {clock.step_ns:.2g} ns; reading it takes {clock.overhead_ns:.3g} ns, "
+        "which is subtracted from every latency",
         f"{plan.repeats} rounds of {len(plan.cases)} cases, {1e3 * plan.slice_s:.3g} ms each; all times in us: middle "
         "[least, greatest] of the rounds",
     ]

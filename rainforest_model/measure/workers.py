@@ -37,7 +37,7 @@ from .layout import (
 from .pinning import die_with_parent, pin
 from .plan import Case
 
-PATIENCE_S = 2.0
+PATIENCE_S = 5.0
 """How long a worker waits for the others."""
 _WARM_UP = 50
 _GAP_S = 0.2e-6
