@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from .laboratory import Measurement, Spread
+from .plan import Case
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -75,22 +76,45 @@ def warnings(measurement: Measurement) -> list[str]:
     return found
 
 
+@dataclass(frozen=True)
+class _Columns:
+    """How one benchmark is shown: unit and its size in us, statistics, and whether a rate says anything."""
+
+    unit: str
+    us: float
+    statistics: tuple[str, ...]
+    rate: bool
+
+
+_LONG = _Columns("us", 1.0, ("p50", "p99", "p99.9"), True)
+_SHOWN = {
+    "mmap": _LONG, "munmap": _LONG,
+    # Shorter than the clock's step, so that a percentile alone would say little.
+    "line": _Columns("ns", 1e-3, ("midmean", "p50", "p99"), False),
+    "lock": _Columns("ns", 1e-3, ("midmean", "p50", "p99"), True),
+}
+_WIDTH = 24
+
+
 def text(measurement: Measurement) -> str:
     """Everything for a terminal."""
     plan, host, clock = measurement.plan, measurement.host, measurement.clock
     lines = [
         host.named,
         f"clock: {clock.name}, in steps of {clock.step_ns:.2g} ns; reading it takes {clock.overhead_ns:.3g} ns, "
-        "which is subtracted from every latency",
-        f"{plan.repeats} rounds of {len(plan.cases)} cases, {1e3 * plan.slice_s:.3g} ms each; all times in us: middle "
-        "[least, greatest] of the rounds",
+        "subtracted from all",
+        f"{plan.repeats} rounds of {len(plan.cases)} cases, {1e3 * plan.slice_s:.3g} ms each: middle [least, greatest] "
+        "of the rounds",
     ]
     benchmark = None
     for case in plan.cases:
+        shown = _SHOWN[case.benchmark]
         if case.benchmark != benchmark:
             benchmark = case.benchmark
-            lines += ["", f"{benchmark:22}{'latency':>18}{'p50':>25}{'p99':>25}{'p99.9':>25}{'per us':>10}"]
-        lines += _lines(measurement, case)
+            cells = [f"{name} ({shown.unit})".rjust(_WIDTH) for name in shown.statistics]
+            rate = " in a us" * shown.rate
+            lines += ["", f"{benchmark:22}{'':16}{''.join(cells)}{rate}".rstrip()]
+        lines += _lines(measurement, case, shown)
     told = hand_over(measurement)
     lines += ["", *([told] if told else []), *(f"! {line}" for line in warnings(measurement))]
     switched = sum(one.involuntary for one in measurement.found)
@@ -98,26 +122,27 @@ def text(measurement: Measurement) -> str:
     return "\n".join(lines)
 
 
-def _lines(measurement: Measurement, case) -> list[str]:
+def _lines(measurement: Measurement, case: Case, shown: _Columns) -> list[str]:
+    """A line for each latency of a case; the first one has its title and how many were done in a microsecond."""
     found, lines = measurement.of(case.id), []
-    rates = {name: measurement.rate(case.id, name).middle for name in found[0].operations}
-    for index, series in enumerate(found[0].series):
+    for series in found[0].series:
         if not any(one.series[series].n for one in found):
             continue
-        cells = [_told(_statistic(measurement, case.id, series, name)) for name in ("p50", "p99", "p99.9")]
-        rate = f"{next(iter(rates.values())):10.3g}" if index == 0 else ""
-        title = case.title if index == 0 else ""
-        lines.append(f"  {title:20}{series:>18}{''.join(f'{cell:>25}' for cell in cells)}{rate}".rstrip())
+        cells = [_told(measurement.spread(case.id, series, name), shown.us).rjust(_WIDTH) for name in shown.statistics]
+        first = not lines
+        rate = measurement.rate(case.id, next(iter(found[0].operations))).middle
+        ending = f"{_number(rate):>8}" if first and shown.rate else ""
+        lines.append(f"  {case.title if first else '':20}{series:16}{''.join(cells)}{ending}")
     return lines
 
 
-def _told(spread: Spread) -> str:
-    return f"{_number(spread.middle)} [{_number(spread.low)}, {_number(spread.high)}]"
+def _told(spread: Spread, us: float) -> str:
+    return f"{_number(spread.middle / us)} [{_number(spread.low / us)}, {_number(spread.high / us)}]"
 
 
-def _number(us: float) -> str:
-    """Three digits, without an exponent; nanoseconds need three decimals."""
-    return f"{us:.3g}" if 1 <= us < 1000 else f"{us:.0f}" if us >= 1000 else f"{us:.3f}"
+def _number(value: float) -> str:
+    """Three digits, without an exponent."""
+    return f"{value:.0f}" if value >= 100 else f"{value:.3g}" if value >= 0.001 else "0"
 
 
 def document(measurement: Measurement) -> dict:
