@@ -319,6 +319,31 @@ def test_what_the_kernel_refuses_is_told():
         measure.measure(Plan((case,), 1, 0.01))
 
 
+@pytest.mark.parametrize(
+    ("missing", "clock", "pinned"),
+    [
+        ("from rainforest_model.measure import host; host.has_steady_counter = lambda: False", "CLOCK_MONOTONIC", True),
+        ("import os; os.sched_setaffinity = lambda *_: os.close(-1)", None, False),  # an OSError, as for who may not
+    ],
+    ids=["no steady counter", "no pinning"],
+)
+def test_the_measuring_process_does_without(missing, clock, pinned):
+    """It is told a plan as `measure` tells it, on a machine that lacks something."""
+    plan = measure.plan(measure.Asked(measure.BENCHMARKS, WORKERS, WORKERS, seconds=1.0, repeats=2), CORES)
+    program = f"{missing}\nfrom rainforest_model.measure.child import main\nmain()"
+    done = subprocess.run(
+        [sys.executable, "-c", program], input=json.dumps(plan.table()), env=environment(), capture_output=True,
+        text=True, timeout=120,
+    )
+    assert done.stderr == ""
+    head, *slices = map(json.loads, done.stdout.splitlines())
+    assert clock in (None, head["clock"]["name"])
+    assert head["pinned"] == pinned
+    assert [line["case"] for line in slices] == [case.id for case in plan.cases] * 2
+    alone = slices[0]["loops"]["map_and_unmap"]
+    assert sum(alone["series"]["map and unmap"]["counts"]) == alone["operations"] > 0
+
+
 # --- plans ------------------------------------------------------------------------------------------------
 
 

@@ -90,7 +90,8 @@ class Host:
     def named(self) -> str:
         """The machine in a few words, for captions and sources."""
         below = ", a virtual machine" if self.virtual else ""
-        return f"{self.cpu}, {len(self.physical_cores)} cores{below}, Linux {self.kernel}"
+        n = len(self.physical_cores)
+        return f"{self.cpu}, {n} core{'s' * (n > 1)}{below}, Linux {self.kernel}"
 
     @property
     def physical_cores(self) -> tuple[int, ...]:
