@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from ..descriptions.load import machine
+from ..descriptions.load import kernel, machine
 from ..descriptions.machine import Machine
 from ..descriptions.parameter import Parameter
 from ..descriptions.read import validated
@@ -15,6 +15,8 @@ from .plan import ACCESSES
 
 STAND_IN = "epyc-9654"
 """Shipped machine whose numbers stand where nothing was measured."""
+KERNEL = "linux-6.12"
+"""Shipped kernel whose structures are taken: of those that are described, the nearest to one of today."""
 
 
 def described(measurement: Measurement, id: str = "here") -> Machine:
@@ -162,7 +164,8 @@ def _interrupts(table: dict, measurement: Measurement, here: str) -> None:
     (case,) = {one.case for one in measurement.of("munmap.beside")}
     clock_ghz = table["topology"]["clock"]["value"]
     cost = {key: Parameter(**value).ns(clock_ghz) for key, value in table["tlb"].items() if value["unit"] != "count"}
-    flush = cost["single_page"] * case.pages if case.pages <= SINGLE_PAGES else cost["full_flush"]
+    one_by_one = kernel(KERNEL).structures["tlb"].single_page_limit
+    flush = cost["single_page"] * case.pages if case.pages <= one_by_one else cost["full_flush"]
     answer = Parameter(**table["coherence"]["same_socket"]["load"]).ns(clock_ghz)
     send = Parameter(**table["interrupt"]["send"]).ns(clock_ghz)
     how = f"{here}: unmapping {case.pages} touched pages with a thread beside on another core"
@@ -176,10 +179,6 @@ def _interrupts(table: dict, measurement: Measurement, here: str) -> None:
         _less(waits, send + entry / 2 + flush + answer), "ns",
         f"measured {how} takes {waits.middle:.4g} ns longer; less send, half of entry, flush and answer",
     )
-
-
-SINGLE_PAGES = 33
-"""Pages that Linux flushes one by one (``tlb_single_page_flush_ceiling``, arch/x86/mm/tlb.c)."""
 
 
 def _less(spread: Spread, ns: float) -> Spread:

@@ -30,11 +30,9 @@ from ..descriptions.scenario import Load, Scenario
 from ..descriptions.system import Kernel, System
 from ..histogram import midpoints
 from ..units import TICKS_PER_NS
-from .description import described
+from .description import KERNEL, described
 from .laboratory import Measurement, Series
 
-KERNEL = "linux-6.12"
-"""Shipped kernel whose structures are taken: of those that are described, the nearest to one of today."""
 UNCONTENDED = ("mmap.alone", "mmap.entry")
 """The cases that a prediction looks at, with those of lines."""
 
