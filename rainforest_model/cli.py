@@ -454,6 +454,33 @@ def calibrate(ids, seed, jobs, checking) -> None:
 
 
 @cli.command()
+@click.argument("topic", metavar="lock|line|shootdown|queue|scope")
+@click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Which problem of the topic.")
+@click.option("--solve", is_flag=True, help="Compute the answer step by step with the model.")
+@click.option("--answer", type=float, help="Check this answer; the exit code is 1 if it is wrong.")
+@click.option("--json", "as_json", is_flag=True, help="Problem, and what is asked of it, as JSON.")
+def quiz(topic, seed, solve, answer, as_json) -> None:
+    """Set a small problem for pencil and paper, solve it, or check an answer to it."""
+    from . import quiz as qz
+
+    one = qz.problem(topic, seed)
+    verdict = None if answer is None else one.check(answer)
+    solution = one.solve() if solve else None
+    if as_json:
+        told = {"topic": topic, "seed": seed, "text": one.text(), "unit": one.unit}
+        told |= {} if solution is None else {"steps": solution.steps, "answer": solution.answer}
+        told |= {} if verdict is None else {"right": verdict.right, "verdict": verdict.text}
+        click.echo(json.dumps(told, indent=1))
+    else:
+        parts = [] if verdict is not None and solution is None else [one.text()]
+        parts += [] if solution is None else ["\n".join(solution.steps)]
+        parts += [] if verdict is None else [verdict.text]
+        click.echo("\n\n".join(parts))
+    if verdict is not None and not verdict.right:
+        sys.exit(1)
+
+
+@cli.command()
 @click.option("--json", "as_json", is_flag=True, help="A list of rows with events and operations per second.")
 def bench(as_json) -> None:
     """Measure the compiled engine beside SimPy and Mesa's event simulator."""
