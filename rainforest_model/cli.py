@@ -352,6 +352,59 @@ def replay(systems, trace, policy, until, csv, engine, seed, jobs, fresh) -> Non
 
 
 @cli.command()
+@click.argument("benchmarks", metavar="mmap|munmap|line|lock ...", nargs=-1, required=True)
+@click.option("--threads", type=click.IntRange(min=0), help="That share an address space (default: all cores).")
+@click.option("--processes", type=click.IntRange(min=0), help="With one each (default: all cores).")
+@click.option("--pages", type=int, help="Of mappings (default: 32768 that are never touched, 16 that are).")
+@click.option("--seconds", type=float, default=4.0, show_default=True, help="Of all measuring together.")
+@click.option("--repeats", type=int, default=7, show_default=True, help="Rounds over all cases.")
+@click.option("--json", "as_json", is_flag=True, help="Everything as JSON, histograms included.")
+@click.option("--csv", "as_csv", type=click.Path(dir_okay=False), help="Write the numbers there.")
+@click.option("--machine", "as_machine", type=click.Path(dir_okay=False), help="Write a description there (.toml).")
+def measure(benchmarks, threads, processes, pages, seconds, repeats, as_json, as_csv, as_machine) -> None:
+    """Measure this machine's own Linux: mappings, TLB flushes, cache lines, a lock.
+
+    Each is measured alone, by threads that share an address space and by processes that do not, in turn.  The machine
+    description is one for scenarios: machine = "FILE.toml".
+    """
+    from contextlib import closing
+    from pathlib import Path
+
+    from . import measure as ms
+    from .progress import Progress
+    from .results import write_asked
+
+    ms.check_system()
+    cores = ms.usable_cores()
+    asked = ms.Asked(
+        benchmarks, len(cores) if threads is None else threads, len(cores) if processes is None else processes,
+        pages, seconds, repeats,
+    )
+    plan = ms.plan(asked, cores)
+    if as_machine and not as_machine.endswith(".toml"):
+        raise InputError("a description's name ends in .toml", key="--machine", value=as_machine)
+    for key, path in (("--csv", as_csv), ("--machine", as_machine)):
+        if path and not Path(path).parent.is_dir():
+            raise InputError("there is no such folder", key=key, value=path)
+    try:
+        with closing(Progress("measure", units="cases")) as progress:
+            found = ms.measure(plan, progress)
+    except ms.MeasurementError as error:
+        _fail(str(error), 1)
+    except KeyboardInterrupt:
+        _fail("interrupted; nothing is left of it", 130)
+    click.echo(json.dumps(ms.document(found), indent=1) if as_json else ms.text(found))
+    if as_csv:
+        write_asked(Path(as_csv), ms.table(found))
+        click.echo(f"table: {as_csv}", err=as_json)
+    if as_machine:
+        description = ms.described(found, Path(as_machine).stem)
+        write_asked(Path(as_machine), ms.toml(description).encode())
+        told = "{} of its {} numbers are of this machine, the others taken over from {}"
+        click.echo(f"machine: {as_machine}; {told.format(*ms.measured(description), ms.STAND_IN)}", err=as_json)
+
+
+@cli.command()
 @click.option("--quality", type=QUALITY, default="quick", show_default=True)
 @click.option("--jobs", type=click.IntRange(min=1), help="Replications at a time (default: all cores).")
 def validate(quality, jobs) -> None:
