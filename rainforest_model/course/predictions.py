@@ -65,10 +65,10 @@ class Prediction:
         self.guess = value
         return Told(f"You predict **{number(value)} {self.unit}**.")
 
-    def _ipython_display_(self) -> None:
-        from IPython.display import display
-
-        display(self.widget())
+    def _repr_mimebundle_(self, **_) -> dict:
+        """The form, and words for where no form can be shown."""
+        among = f"one of {', '.join(self.options)}" if self.options else f"a number, in {self.unit}"
+        return {**self.widget()._repr_mimebundle_(), "text/plain": f"Predict: {self.question} ({among})"}
 
     def widget(self):
         """Question, choice or number, and a button that commits to it, as an ipywidgets box."""

@@ -52,8 +52,7 @@ def slider(function: Callable, **ranges) -> None:
     InputError
         If a range is neither, or an argument has no default within it.
     """
-    from IPython.display import display
-    from ipywidgets import interactive
+    from ipywidgets import interact
 
     start = {name: one.default for name, one in inspect.signature(function).parameters.items() if name in ranges}
     if set(start) != set(ranges):
@@ -61,7 +60,7 @@ def slider(function: Callable, **ranges) -> None:
     controls = {name: _control(name, among, start[name]) for name, among in ranges.items()}
     ends = {name: (among[0], among[-1] if isinstance(among, list) else among[1]) for name, among in ranges.items()}
     shown[function.__name__] = Slider(function, start, ends)
-    display(interactive(function, **controls))
+    interact(function, **controls)
 
 
 def _control(name: str, among: tuple | list, start):
