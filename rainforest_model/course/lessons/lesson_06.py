@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 
 from ...descriptions import load
+from ...descriptions.machine import Machine
 from ...descriptions.scenario import Load, Scenario
 from ...descriptions.system import System
 from ...memory import Group, MemoryModel
@@ -18,7 +19,8 @@ CONTAINER_SCOPES = ("core", "process", "container")
 
 
 def beside(
-    system: str | System, neighbours: int, program: str = "malloc", theirs: str = "mmap", **rest,
+    system: str | System, neighbours: int, program: str = "malloc", theirs: str = "mmap",
+    machine: str | Machine = MACHINE, **rest,
 ) -> Scenario:
     """One thread in the first of four OS instances, and so many neighbours, a core each, in the others.
 
@@ -30,6 +32,7 @@ def beside(
         0 .. 30 processes; they fill the second instance, then the third, then the fourth.
     program, theirs : str
         What the one runs, and what each neighbour runs.
+    machine : str or Machine
     **rest
         Further fields of the scenario, such as structures of its own.
 
@@ -38,7 +41,7 @@ def beside(
     >>> beside("lxc", 12)
     <Scenario malloc, mmap, mmap on lxc, S-B: 40 cores in 4 parts, 2 ms>
     """
-    machine = load.machine(MACHINE)
+    machine = load.machine(machine) if isinstance(machine, str) else machine
     room = machine.topology.cores // INSTANCES
     loads = [Load(program=workload(program), partition=0, pinned=True)]
     for instance in range(1, INSTANCES):
@@ -92,7 +95,7 @@ def _try_shared(function) -> str:
         if missing := expected - found:
             raise Wrong(f"Of `{program}` beside `{theirs}` {len(missing)} of {len(expected)} are missing.")
         if more := found - expected:
-            raise Wrong(f"Of `{program}` beside `{theirs}` it names `{min(more)}`; is there one copy for two containers?")
+            raise Wrong(f"Of `{program}` beside `{theirs}` it names `{min(more)}`: do two containers share a copy?")
     return "So one can say beforehand which neighbours can be heard at all, though not how loud they are."
 
 
@@ -109,7 +112,7 @@ EXERCISES = {
             "That is the percentile itself; asked for is how many times as long it is as alone.":
                 lambda: run_beside("lxc", 30, kernel="linux-4.9.40").tail().value,
         },
-        why="A better lock hands over faster, but thirty still queue at one counter: a smaller cost of the same sharing.",
+        why="A better lock hands over faster, but thirty still queue at one counter.",
     ),
     "open": Choice(
         {
