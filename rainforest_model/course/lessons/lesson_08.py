@@ -174,9 +174,9 @@ EXERCISES = {
     "engines": Choice(
         {
             "a": "Both are given the same tables. What if the number in the tables is wrong?",
-            "b": "What both are given, a wrong cost or a forgotten lock, they agree about; a slip of one of them shows.",
+            "b": "What both are given, a wrong cost or a forgotten lock, they agree about; a slip of one alone shows.",
             "c": "Chance is no cause of their agreement: they draw the same random numbers by design.",
-            "d": "They were written apart, one over agents and one over an array: a slip in one is seldom in the other.",
+            "d": "They were written apart, one over agents, one over an array: a slip in one is seldom in the other.",
         },
         lambda: "b",
     ),
