@@ -98,10 +98,20 @@ def log_axis(axes, low: float, high: float) -> None:
     axes.xaxis.set_major_formatter("{x:g}")
 
 
-def encode(figure, kind: str) -> bytes:
-    """The bytes of a figure as ``png`` or ``svg``; equal figures give equal bytes."""
+def encode(figure, kind: str, origin: str | None = None) -> bytes:
+    """The bytes of a figure as ``png`` or ``svg``; equal figures give equal bytes.
+
+    Parameters
+    ----------
+    figure : matplotlib Figure
+    kind : {"png", "svg"}
+    origin : str, optional
+        What the figure was made from; the file carries it as its description.
+    """
     target = io.BytesIO()
     metadata = {"png": {"Software": None}, "svg": {"Date": None, "Creator": None}}[kind]
+    if origin is not None:
+        metadata["Description"] = origin
     with style():
         figure.savefig(target, format=kind, metadata=metadata)
     return target.getvalue()

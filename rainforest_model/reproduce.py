@@ -99,9 +99,9 @@ def draw(saved: Results, root: Path | None = None) -> list[Path]:
     module, target = experiment(saved.id), results.figures_folder(saved.quality, root)
     written = {}
     if hasattr(module, "figure"):
-        figure = module.figure(saved)
+        figure, origin = module.figure(saved), results.origin(saved)
         for kind in ("png", "svg"):
-            written[target / f"{saved.id}.{kind}"] = plots.encode(figure, kind)
+            written[target / f"{saved.id}.{kind}"] = plots.encode(figure, kind, origin)
         side = {
             "id": saved.id, "title": module.TITLE, "caption": module.describe_figure(saved), "seed": saved.seed,
             "quality": saved.quality, "results": f"{saved.id}.json",

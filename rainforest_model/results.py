@@ -82,6 +82,10 @@ def write_whole(path: Path, content: bytes) -> None:
         raise
 
 
+def _hash(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:16]
+
+
 def _csv(frame: pd.DataFrame) -> bytes:
     return frame.to_csv(index=False, float_format="%.7g", lineterminator="\n").encode()
 
@@ -125,7 +129,7 @@ def save(results: Results, root: Path | None = None) -> list[Path]:
         path = target / f"{results.id}.{name}.csv"
         write_whole(path, content)
         paths.append(path)
-        hashes[name] = hashlib.sha256(content).hexdigest()[:16]
+        hashes[name] = _hash(content)
     provenance = {
         "id": results.id, "quality": results.quality, "seed": results.seed, "tables": hashes, "notes": results.notes,
         "descriptions": data_hash(), "engine": sources_hash(), "python": ".".join(platform.python_version_tuple()[:2]),
@@ -134,6 +138,12 @@ def save(results: Results, root: Path | None = None) -> list[Path]:
     path = target / f"{results.id}.json"
     write_whole(path, (json.dumps(provenance, indent=1, sort_keys=True) + "\n").encode())
     return [*paths, path]
+
+
+def origin(saved: Results) -> str:
+    """One line that names results: experiment, quality, seed, and the hashes of the tables."""
+    hashes = ", ".join(f"{name} {_hash(_csv(frame))}" for name, frame in saved.frames.items())
+    return f"{saved.id}, {saved.quality} quality, seed {saved.seed}; tables of {saved.id}.json: {hashes}"
 
 
 def load(id: str, quality: str = "quick", root: Path | None = None) -> Results | None:
@@ -158,7 +168,7 @@ def load(id: str, quality: str = "quick", root: Path | None = None) -> Results |
     frames = {}
     for name, expected in tables.items():
         table = source / f"{id}.{name}.csv"
-        if not table.is_file() or hashlib.sha256(table.read_bytes()).hexdigest()[:16] != expected:
+        if not table.is_file() or _hash(table.read_bytes()) != expected:
             raise InputError(f"is not the table that {path.name} describes; reproduce the experiment again", file=table)
         frames[name] = pd.read_csv(table, keep_default_na=False)
     return Results(id, quality, seed, frames, notes)

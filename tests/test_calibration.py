@@ -112,7 +112,7 @@ def test_bounds_are_respected_on_the_way_too(data):
 
     def greedy(values, options):
         seen.append((values[A], values[B]))
-        return {"X1": 1e-3 * values[A], "X2": 1e-3 * values[A], "X3": 1e4 * values[B]}
+        return {"X1": values[A], "X2": values[A], "X3": 1e4 * values[B]}
 
     (found,), _ = run(data, {"toy": greedy})
     assert found.values == pytest.approx({A: 8, B: 1}, rel=2e-2)
@@ -131,17 +131,25 @@ def test_a_start_on_a_bound_and_a_logarithmic_range(data):
 
 def test_a_parameter_that_does_not_matter_is_told(data):
     (found,), _ = run(data, {"toy": lambda v, o: {"X1": 4 * v[A], "X2": 4 * v[A], "X3": 14 * v[A]}})
-    assert found.unidentified == (B,)
-    assert found.singular_values[-1] == 0
-    assert found.values[B] == 2
-    assert found.correlations == ((1, 0), (0, 1))
+    assert [(p.path, p.value) for p in found.unidentified] == [(B, 2)]
+    assert list(found.values) == [A]
+    assert found.correlations == ((1,),)
+    assert read_fitted(data) == (found,)
     assert re.search(rf"{B}  2      \[1, 5\]  2 us +not identified by the claims", calibration.report(found))
 
 
 def test_parameters_of_which_only_the_sum_is_known_are_told(data):
     (found,), _ = run(data, {"toy": lambda v, o: dict.fromkeys(("X1", "X2", "X3"), 3 * (v[A] + v[B]))})
-    assert found.unidentified == (A, B)
-    assert found.correlations[0][1] == pytest.approx(-1, abs=1e-3)
+    assert [(p.path, p.value) for p in found.unidentified] == [(B, 2)]
+    assert found.values == pytest.approx({A: found.values[A]})
+
+
+def test_where_nothing_is_identified_nothing_is_fitted_and_the_check_says_so(data):
+    (found,), _ = run(data, {"toy": lambda v, o: {"X1": 10.0, "X2": 11.0, "X3": 40.0}})
+    assert (found.values, [p.path for p in found.unidentified]) == ({}, [B, A])
+    assert [c.model for c in found.claim] == [10, 11, 40]
+    problems, _ = calibration.check(data=data, offers={"toy": toy})
+    assert [line for line in problems if f"{A} is declared free, but nothing identifies it" in line]
 
 
 def test_correlations_are_those_of_the_inverse_of_the_normal_matrix():
@@ -150,7 +158,7 @@ def test_correlations_are_those_of_the_inverse_of_the_normal_matrix():
     expected = covariance[0, 1] / np.sqrt(covariance[0, 0] * covariance[1, 1])
     values, correlations, unidentified = identified(slopes)
     assert correlations[0, 1] == pytest.approx(expected)
-    assert (values[0] >= values[1], unidentified) == (True, [])
+    assert (values[0] >= values[1], unidentified) == (True, None)
 
 
 def test_a_simulated_model_gives_back_what_it_was_simulated_with(data):

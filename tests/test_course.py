@@ -194,15 +194,15 @@ def test_a_slider_starts_at_the_default_and_answers_only_when_let_go(monkeypatch
     monkeypatch.setattr("ipywidgets.widgets.interaction.display", displayed.append)
     monkeypatch.setattr(sliders, "shown", {})
 
-    def square(x=2, load=0.5, kind="a"):
+    def square(x=2, load=0.5, pages=4, kind="a"):
         return x * x
 
-    sliders.slider(square, x=(1, 4), load=(0.1, 0.9, 0.1), kind=["a", "b"])
+    sliders.slider(square, x=(1, 4), load=(0.1, 0.9, 0.1), pages=[1, 4, 16], kind=["a", "b"])
     box = displayed[-1]
     *controls, _ = box.children
-    assert [control.value for control in controls] == [2, 0.5, "a"]
-    assert not any(control.continuous_update for control in controls)
-    assert sliders.shown["square"].ends == {"x": (1, 4), "load": (0.1, 0.9), "kind": ("a", "b")}
+    assert [control.value for control in controls] == [2, 0.5, 4, "a"]
+    assert not any(getattr(control, "continuous_update", False) for control in controls)
+    assert sliders.shown["square"].ends == {"x": (1, 4), "load": (0.1, 0.9), "pages": (1, 16), "kind": ("a", "b")}
     assert sliders.shown["square"].cpu_s() < MOST_CPU_S
 
 

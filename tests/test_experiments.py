@@ -8,11 +8,14 @@ import json
 import os
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from rainforest_model import experiments, paper, plots, reproduce, resources, results
 from rainforest_model.errors import InputError
@@ -509,6 +512,35 @@ def test_reproduce_writes_what_is_committed(id, tmp_path):
     for path in done.files:
         if path.suffix != ".json":
             assert (ROOT / path.relative_to(tmp_path)).read_bytes() == path.read_bytes()
+
+
+def test_another_processor_and_another_number_of_processes_give_the_committed_bytes(tmp_path):
+    """Compiled for the plainest processor of its kind, without NumPy's vector paths, one scenario at a time."""
+    known = "AVX2 FMA3 AVX512F AVX512CD AVX512_SKX AVX512_CLX AVX512_CNL AVX512_ICL"
+    plain = {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": "", "NPY_DISABLE_CPU_FEATURES": known}
+    program = (
+        "import sys, pathlib; from rainforest_model import reproduce; from rainforest_model.experiments import common\n"
+        "for id in sys.argv[2:]: reproduce.reproduce(id, common.Options(jobs=1), pathlib.Path(sys.argv[1]))"
+    )
+    ids = ["tab04_elasticity", "sec642_channels", "sec7_barrelfish_munmap"]
+    command = [sys.executable, "-W", "ignore", "-c", program, str(tmp_path), *ids]
+    subprocess.run(command, check=True, cwd=ROOT, env={**os.environ, **plain}, capture_output=True)
+    tables = sorted((tmp_path / "data" / "results").glob("*.csv"))
+    assert {path.name.split(".")[0] for path in tables} == set(ids)
+    for path in tables:
+        assert path.read_bytes() == (ROOT / "data" / "results" / path.name).read_bytes(), path.name
+
+
+@pytest.mark.parametrize("id", DRAWN)
+def test_a_figures_file_names_the_tables_it_was_made_from(id):
+    """A picture that was passed on alone still tells where it comes from."""
+    origin = results.origin(saved(id))
+    tables = json.loads((ROOT / "data" / "results" / f"{id}.json").read_text())["tables"]
+    assert tables
+    assert all(digest in origin for digest in tables.values())
+    with Image.open(ROOT / "figures" / f"{id}.png") as picture:
+        assert picture.text["Description"] == origin
+    assert origin in (ROOT / "figures" / f"{id}.svg").read_text(encoding="utf-8")
 
 
 # --- runs -------------------------------------------------------------------------------------------------

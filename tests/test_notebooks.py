@@ -11,7 +11,7 @@ import pytest
 from nbclient import NotebookClient
 
 import rainforest_model
-from rainforest_model import experiments, gallery, paper, resources
+from rainforest_model import experiments, gallery, paper, resources, results
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "notebooks"
@@ -136,6 +136,8 @@ def check_experiment(id: str, notebook, shown: list) -> None:
         if claim.artefact == id:
             assert f"**{claim.id}**" in text
     assert " claims: " in text
+    committed = paper.verdict_table(experiments.experiment(id).verdicts(results.load(id)))
+    assert committed in text, "the committed results do not follow from the code"
     widgets = [cell for cell in code(notebook) if "interact(" in cell.source]
     assert len(widgets) == (1 if hasattr(experiments.experiment(id), "figure") else 0)
 
@@ -186,7 +188,6 @@ def test_the_gallery_says_where_results_are_missing(tmp_path):
 
 
 def test_the_gallery_of_another_quality_shows_its_figures(tmp_path):
-    from rainforest_model import results
 
     saved = results.load("fig03a_mmap")
     results.save(results.Results(saved.id, "full", saved.seed, saved.frames, saved.notes), tmp_path)

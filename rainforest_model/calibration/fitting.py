@@ -16,7 +16,7 @@ from ..results import write_whole
 from ..simulation import SimulationError
 from .declaration import DECLARATION, Fit, paper_claims, read_fits
 from .record import descriptions_hash, inputs_hash, recorded, text
-from .search import solve
+from .search import settle
 
 Offer = Callable[[Mapping[str, float], Options], Mapping[str, float]]
 Told = Callable[[str, int, float], None]
@@ -92,7 +92,7 @@ def calibrate(
             inputs = inputs_hash(fit, earlier, data)
             model = _complete(fit, offers[fit.id], dict(values), options)
             told = None if tell is None else lambda n, residual, id=fit.id: tell(id, n, residual)
-            now.append(recorded(fit, solve(fit, model, told), options.seed, inputs, descriptions))
+            now.append(recorded(*settle(fit, model, told), options.seed, inputs, descriptions))
         found = now[-1] if fit in chosen else kept.get(fit.id)
         if found is not None:
             fits.append(found)
@@ -176,12 +176,17 @@ def _apart(fit: Fit, found: FittedFit | None, earlier: dict[str, float], data: P
     if found is None:
         return ["is declared, but not fitted yet"]
     lines = []
-    for what, wanted, has in (
-        ("parameters", fit.parameters, found.parameter), ("claims", fit.claims, found.claim),
-    ):
-        names = [[getattr(item, "path", None) or item.id for item in side] for side in (wanted, has)]
-        if names[0] != names[1]:
-            lines.append(f"the {what} are {', '.join(names[0])}, but {', '.join(names[1])} when it was fitted")
+    sides = {
+        "parameters": ([p.path for p in fit.parameters], [p.path for p in (*found.parameter, *found.unidentified)]),
+        "claims": ([claim.id for claim in fit.claims], [claim.id for claim in found.claim]),
+    }
+    for what, (wanted, has) in sides.items():
+        if sorted(wanted) != sorted(has):
+            lines.append(f"the {what} are {', '.join(wanted)}, but {', '.join(has)} when it was fitted")
+    lines += [
+        f"{p.path} is declared free, but nothing identifies it: its value is {p.value:g} as before, which its home "
+        "file must call cited or derived" for p in found.unidentified
+    ]
     if not lines and found.inputs != inputs_hash(fit, earlier, data):
         lines.append("ranges, start values, printed numbers, home files or earlier fits have changed since the fit")
     lines += [

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ..descriptions.fitted import FittedClaim, FittedFit, FittedParameter
 from ..descriptions.read import read_toml
-from .declaration import Fit, tolerance
+from .declaration import Fit, Free, tolerance
 from .search import OPTIMISER, Solution, identified
 
 HEAD = """\
@@ -49,18 +49,17 @@ def descriptions_hash(data: Path) -> str:
     return _hash([[path.relative_to(data).as_posix(), _without_words(read_toml(path))] for path in homes])
 
 
-def recorded(fit: Fit, solution: Solution, seed: int, inputs: str, descriptions: str) -> FittedFit:
+def recorded(
+    fit: Fit, solution: Solution, unidentified: Iterable[Free], seed: int, inputs: str, descriptions: str
+) -> FittedFit:
     """A solution with its residuals, in the digits in which it is kept."""
-    values, correlations, unidentified = identified(solution.slopes)
+    values, correlations, _ = identified(solution.slopes)
     return FittedFit(
         id=fit.id, optimiser=OPTIMISER, ended=solution.ended, seed=seed, evaluations=solution.evaluations,
         inputs=inputs, descriptions=descriptions, singular_values=tuple(_digits(v, 4) for v in values),
         correlations=tuple(tuple(round(float(c), 3) + 0.0 for c in row) for row in correlations),
-        unidentified=tuple(fit.parameters[i].path for i in unidentified),
-        parameter=tuple(
-            FittedParameter(path=free.path, unit=free.unit, start=free.start, low=free.low, high=free.high, value=value)
-            for free, value in zip(fit.parameters, solution.values, strict=True)
-        ),
+        parameter=tuple(map(_parameter, fit.parameters, solution.values)),
+        unidentified=tuple(_parameter(free, free.start) for free in unidentified),
         claim=tuple(
             FittedClaim(
                 id=claim.id, unit=claim.unit, printed=claim.value, model=_digits(model),
@@ -68,6 +67,12 @@ def recorded(fit: Fit, solution: Solution, seed: int, inputs: str, descriptions:
             )
             for claim, model in zip(fit.claims, solution.claims, strict=True)
         ),
+    )
+
+
+def _parameter(free: Free, value: float) -> FittedParameter:
+    return FittedParameter(
+        path=free.path, unit=free.unit, start=free.start, low=free.low, high=free.high, value=value
     )
 
 
@@ -79,8 +84,9 @@ def text(fits: Iterable[FittedFit]) -> str:
     """The file of these fits."""
     parts = [HEAD]
     for fit in fits:
-        parts.append(_table("[[fit]]", fit.model_dump(exclude={"parameter", "claim"})))
+        parts.append(_table("[[fit]]", fit.model_dump(exclude={"parameter", "unidentified", "claim"})))
         parts += [_table("[[fit.parameter]]", found.model_dump()) for found in fit.parameter]
+        parts += [_table("[[fit.unidentified]]", found.model_dump()) for found in fit.unidentified]
         parts += [_table("[[fit.claim]]", found.model_dump()) for found in fit.claim]
     return "\n".join(parts)
 
@@ -101,9 +107,8 @@ def report(fit: FittedFit) -> str:
     rows = [("parameter", "start", "bounds", "fitted", "")]
     for found in fit.parameter:
         near = min(found.value - found.low, found.high - found.value) <= AT_BOUND * (found.high - found.low)
-        remarks = ["at its bound"] * near + ["not identified by the claims"] * (found.path in fit.unidentified)
-        bounds = f"[{found.low:g}, {found.high:g}]"
-        rows.append((found.path, f"{found.start:g}", bounds, f"{found.value:.5g} {found.unit}", ", ".join(remarks)))
+        rows.append((*_row(found), "at its bound" * near))
+    rows += [(*_row(found), "not identified by the claims: as before") for found in fit.unidentified]
     lines += [*_aligned(rows), ""]
     rows = [("claim", "printed", "model", "residual", "")]
     for found in fit.claim:
@@ -116,6 +121,10 @@ def report(fit: FittedFit) -> str:
     for i, row in enumerate(fit.correlations):
         lines += [f"    correlation of {paths[i]} with {paths[j]}: {row[j]:+.2f}" for j in range(i + 1, len(row))]
     return "\n".join(lines)
+
+
+def _row(found: FittedParameter) -> tuple[str, ...]:
+    return found.path, f"{found.start:g}", f"[{found.low:g}, {found.high:g}]", f"{found.value:.5g} {found.unit}"
 
 
 def _aligned(rows: list[tuple[str, ...]]) -> list[str]:

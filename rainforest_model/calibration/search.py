@@ -7,11 +7,11 @@ a slope reads: tolerances by which a claim moves when a parameter crosses its wh
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from .declaration import Fit, tolerance
+from .declaration import Fit, Free, tolerance
 
 STEP = 0.02
 """Share of the range by which a parameter is moved to learn a slope: wide against what simulation adds."""
@@ -21,8 +21,6 @@ LEAST_MOVE, LEAST_GAIN = 1e-3, 1e-5
 """The search ends with a step of less than this share of the ranges, or a gain of less of the squares."""
 OPEN = 1.0
 """A combination of parameters that moves the claims by less than a tolerance across its range is not identified."""
-SHARE = 0.3
-"""A parameter takes part in a combination whose unit vector has at least so much of it."""
 
 Model = Callable[[dict[str, float]], dict[str, float]]
 
@@ -113,6 +111,8 @@ def solve(fit: Fit, model: Model, tell: Callable[[int, float], None] | None = No
     objective = _Objective(fit, model, tell)
     start = [free.coordinate(free.start) for free in fit.parameters]
     objective.residuals(start)
+    if not start:
+        return Solution((), tuple(objective.known[()].tolist()), np.zeros((len(fit.claims), 0)), 1, "with nothing free")
     found = least_squares(
         objective.residuals, start, jac=objective.slopes, bounds=(0, 1), method="trf", max_nfev=MOST_STEPS,
         xtol=LEAST_MOVE, ftol=LEAST_GAIN, gtol=1e-8,
@@ -123,7 +123,7 @@ def solve(fit: Fit, model: Model, tell: Callable[[int, float], None] | None = No
     return Solution(best, tuple(objective.known[best].tolist()), slopes, len(objective.known), ended)
 
 
-def identified(slopes: np.ndarray) -> tuple[np.ndarray, np.ndarray, list[int]]:
+def identified(slopes: np.ndarray) -> tuple[np.ndarray, np.ndarray, int | None]:
     """What claims tell of the parameters.
 
     Parameters
@@ -137,8 +137,9 @@ def identified(slopes: np.ndarray) -> tuple[np.ndarray, np.ndarray, list[int]]:
         Largest first.
     correlations : ndarray
         Of the parameters' estimates.
-    unidentified : list of int
-        Parameters that take part in a combination whose singular value is below `OPEN`.
+    open : int or None
+        The parameter that has the largest part in the combination of which the claims tell least, if its singular
+        value is below `OPEN`; the last of equals.
 
     Examples
     --------
@@ -146,13 +147,44 @@ def identified(slopes: np.ndarray) -> tuple[np.ndarray, np.ndarray, list[int]]:
 
     >>> values, correlations, unidentified = identified(np.array([[8.0, 8.0], [4.0, 4.0]]))
     >>> unidentified, float(round(correlations[0, 1], 3))
-    ([0, 1], -1.0)
+    (1, -1.0)
     """
+    if not slopes.size:
+        return np.zeros(0), np.zeros((0, 0)), None
     _, values, directions = np.linalg.svd(slopes, full_matrices=False)
     values[values < 1e-9 * values[0]] = 0.0  # rounding, which differs between machines
     least = max(values[0] * 1e-6, 1e-12)  # an unknown combination is very uncertain, not infinitely so
     covariance = (directions.T / np.maximum(values, least) ** 2) @ directions
     spread = np.sqrt(np.diag(covariance))
     correlations = np.clip(covariance / np.outer(spread, spread), -1, 1)
-    unknown = np.abs(directions[values < OPEN]) >= SHARE
-    return values, correlations, np.flatnonzero(unknown.any(axis=0)).tolist()
+    part = np.round(np.abs(directions[-1]), 6)
+    weakest = len(part) - 1 - int(np.argmax(part[::-1]))
+    return values, correlations, weakest if values[-1] < OPEN else None
+
+
+def settle(
+    fit: Fit, model: Model, tell: Callable[[int, float], None] | None = None
+) -> tuple[Fit, Solution, tuple[Free, ...]]:
+    """Fit only what the claims identify: one by one, parameters that they leave open go back to their start values.
+
+    Parameters
+    ----------
+    fit, model, tell
+        As in `solve`; the model is asked with the start values of what is not in the parameters.
+
+    Returns
+    -------
+    settled : Fit
+        Of the parameters that remain.
+    solution : Solution
+    unidentified : tuple of Free
+        The others, in the order in which they went.
+    """
+    unidentified: list[Free] = []
+    while True:
+        solution = solve(fit, model, tell)
+        *_, weakest = identified(solution.slopes)
+        if weakest is None:
+            return fit, solution, tuple(unidentified)
+        unidentified.append(fit.parameters[weakest])
+        fit = replace(fit, parameters=fit.parameters[:weakest] + fit.parameters[weakest + 1:])

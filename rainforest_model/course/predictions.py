@@ -87,6 +87,7 @@ class Prediction:
             told = self.say(answer.value)
             said.value = html.escape(told.text.replace("**", ""))
             if self.guess is not None:
+                said.value += " Now run the next cell."
                 answer.disabled = button.disabled = True
 
         button.on_click(commit)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..errors import InputError
+from ..units import DIMENSIONS
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,8 @@ def slider(function: Callable, **ranges) -> None:
     function : function
         Its defaults say where the sliders stand at first. What it returns is shown.
     **ranges
-        For each argument the two ends ``(low, high)``, with a step ``(low, high, step)``, or a list of values.
+        For each argument the two ends ``(low, high)``, with a step ``(low, high, step)``, or a list of numbers; for a
+        list of names a menu is shown.
 
     Raises
     ------
@@ -63,18 +65,32 @@ def slider(function: Callable, **ranges) -> None:
     interact(function, **controls)
 
 
+def label(name: str) -> str:
+    """What stands beside the slider of an argument: its name, with a unit of time in brackets.
+
+    Examples
+    --------
+    >>> label("think_ns"), label("pages_mapped")
+    ('think (ns)', 'pages mapped')
+    """
+    *words, last = name.split("_")
+    return " ".join([*words, f"({last})" if words and last in DIMENSIONS["time"] else last])
+
+
 def _control(name: str, among: tuple | list, start):
     """The widget for a range."""
     import ipywidgets as w
 
     options = {
-        "description": name.replace("_", " "), "continuous_update": False, "value": start,
-        "style": {"description_width": "initial"}, "layout": w.Layout(width="26em"),
+        "description": label(name), "value": start, "style": {"description_width": "initial"},
+        "layout": w.Layout(width="26em"),
     }
     if isinstance(among, list):
         if start not in among:
             raise InputError("must be one of the values", key=name, value=start)
-        return w.SelectionSlider(options=among, **options)
+        if any(isinstance(value, str) for value in among):
+            return w.Dropdown(options=among, **options)  # names have no order to slide along
+        return w.SelectionSlider(options=among, continuous_update=False, **options)
     if not (isinstance(among, tuple) and len(among) in (2, 3)):
         raise InputError("must be (low, high), (low, high, step) or a list", key=name, value=among)
     low, high = among[:2]
@@ -82,7 +98,7 @@ def _control(name: str, among: tuple | list, start):
         raise InputError("must lie in the range", key=name, value=start)
     step = {"step": among[2]} if len(among) == 3 else {}
     whole = all(isinstance(value, int) for value in (*among, start))
-    return (w.IntSlider if whole else w.FloatSlider)(min=low, max=high, **step, **options)
+    return (w.IntSlider if whole else w.FloatSlider)(min=low, max=high, continuous_update=False, **step, **options)
 
 
 def _cpu_s(function: Callable, point: dict) -> float:

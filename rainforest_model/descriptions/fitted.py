@@ -63,9 +63,10 @@ class FittedFit(Description):
         parameters crosses its whole range.
     correlations : tuple of tuple of float
         Of the parameters' estimates, in their order.
-    unidentified : tuple of str
-        Parameters that the claims leave open within their ranges.
     parameter : tuple of FittedParameter
+        What the claims identify.
+    unidentified : tuple of FittedParameter
+        What they leave open within its range, and what therefore is back at the value it had before.
     claim : tuple of FittedClaim
     """
 
@@ -78,8 +79,8 @@ class FittedFit(Description):
     descriptions: str
     singular_values: tuple[float, ...]
     correlations: tuple[tuple[float, ...], ...]
-    unidentified: tuple[str, ...]
-    parameter: tuple[FittedParameter, ...]
+    parameter: tuple[FittedParameter, ...] = ()
+    unidentified: tuple[FittedParameter, ...] = ()
     claim: tuple[FittedClaim, ...]
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -89,9 +90,10 @@ def write(board: Scoreboard, root: Path | None = None) -> list[Path]:
         The files written.
     """
     target = results.figures_folder(board.quality, root)
-    drawn = figure(board.verdicts)
-    written = {target / f"scoreboard.{kind}": plots.encode(drawn, kind) for kind in ("png", "svg")}
-    written[target / "scoreboard.json"] = json_text(board).encode()
+    drawn, content = figure(board.verdicts), json_text(board).encode()
+    origin = f"scoreboard, {board.quality} quality; scoreboard.json: {hashlib.sha256(content).hexdigest()[:16]}"
+    written = {target / f"scoreboard.{kind}": plots.encode(drawn, kind, origin) for kind in ("png", "svg")}
+    written[target / "scoreboard.json"] = content
     for path, content in written.items():
         results.write_whole(path, content)
     return list(written)
