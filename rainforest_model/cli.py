@@ -401,6 +401,33 @@ def calibrate(ids, seed, jobs, checking) -> None:
 
 
 @cli.command()
+@click.argument("topic", metavar="lock|line|shootdown|queue|scope")
+@click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Which problem of the topic.")
+@click.option("--solve", is_flag=True, help="Compute the answer step by step with the model.")
+@click.option("--answer", type=float, help="Check this answer; the exit code is 1 if it is wrong.")
+@click.option("--json", "as_json", is_flag=True, help="Problem, and what is asked of it, as JSON.")
+def quiz(topic, seed, solve, answer, as_json) -> None:
+    """Set a small problem for pencil and paper, solve it, or check an answer to it."""
+    from . import quiz as qz
+
+    one = qz.problem(topic, seed)
+    verdict = None if answer is None else one.check(answer)
+    solution = one.solve() if solve else None
+    if as_json:
+        told = {"topic": topic, "seed": seed, "text": one.text(), "unit": one.unit}
+        told |= {} if solution is None else {"steps": solution.steps, "answer": solution.answer}
+        told |= {} if verdict is None else {"right": verdict.right, "verdict": verdict.text}
+        click.echo(json.dumps(told, indent=1))
+    else:
+        parts = [] if verdict is not None and solution is None else [one.text()]
+        parts += [] if solution is None else ["\n".join(solution.steps)]
+        parts += [] if verdict is None else [verdict.text]
+        click.echo("\n\n".join(parts))
+    if verdict is not None and not verdict.right:
+        sys.exit(1)
+
+
+@cli.command()
 @click.option("--json", "as_json", is_flag=True, help="A list of rows with events and operations per second.")
 def bench(as_json) -> None:
     """Measure the compiled engine beside SimPy and Mesa's event simulator."""
@@ -411,6 +438,66 @@ def bench(as_json) -> None:
     _tell_compiling()
     rows = benchmark.run()
     click.echo(json.dumps([asdict(row) for row in rows], indent=1) if as_json else benchmark.table(rows))
+
+
+@cli.command()
+@click.option("--port", type=click.IntRange(0, 65535), default=8321, show_default=True, help="0: any that is free.")
+@click.option("--no-browser", is_flag=True, help="Only print the page's address.")
+@click.option("--system", "systems", multiple=True, help="Shown at first; twice for two (default: Linux, RainForest).")
+@click.option("--workload", default="mmap", show_default=True, help="What runs on both.")
+@click.option("--load", "amount", type=float, help="How much of it: processes, threads, requests a second.")
+@click.option("--cores", type=click.IntRange(min=1), help="Of each machine (default: 12; memcached: 40).")
+@click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=1, show_default=True, help="Of all random streams.")
+@click.option("--record", "file", metavar="FILE.html", type=click.Path(dir_okay=False),
+              help="Write a run of the (last) SYSTEM there as a page that plays it, and serve nothing.")
+@click.option("--frames", type=click.IntRange(min=1), default=200, show_default=True, help="Of a record.")
+def app(port, no_browser, systems, workload, amount, cores, seed, file, frames) -> None:
+    """Watch two machines core by core, and move the borders of their OS instances.
+
+    The page is served to this machine only, until Ctrl-C.
+    """
+    from . import live
+    from .live.offers import offer
+
+    if len(systems) > 2:
+        raise InputError("a page shows two", key="--system", value=" ".join(systems))
+    chosen = offer(workload)
+    names = (*live.SYSTEMS[:2 - len(systems)], *systems)
+    sides = [
+        live.configuration(
+            system=name, workload=workload, load=chosen.load.value if amount is None else amount,
+            cores=chosen.cores if cores is None else cores, seed=seed,
+        ) for name in names
+    ]
+    _tell_compiling()
+    if file:
+        from pathlib import Path
+
+        from .results import write_asked
+        from .view import player
+
+        run = live.record(sides[-1], frames)
+        write_asked(Path(file), player(**run).encode())
+        click.echo(f"record: {file}")
+        return
+    try:
+        from .live.server import serve
+    except ImportError:
+        raise InputError("tornado is not installed: pip install 'rainforest-model[app]'", key="app") from None
+
+    live.Pair(sides).step()  # what has to be compiled is compiled before the page is there
+
+    def ready(address: str) -> None:
+        click.echo(f"{address}  (Ctrl-C ends it)")
+        if not no_browser:
+            import webbrowser
+
+            webbrowser.open(address)
+
+    try:
+        serve(port, ready, sides)
+    except KeyboardInterrupt:
+        click.echo()
 
 
 def main() -> None:
