@@ -1,8 +1,9 @@
 """The uncertain parameters of scenarios, read from their descriptions, and scenarios with other values for them.
 
-A parameter is named by its data file and its key there, as in `rainforest_model.descriptions.fitted`. It is uncertain if
-its declared range has a width. It acts on scenarios if an end of that range changes what the engines are given: the
-lowered tables are compared, so nobody states by hand which parameters a workload uses.
+A parameter is named by its data file and its key there, as in `rainforest_model.descriptions.fitted`. It is uncertain
+if its declared range has a width. It acts on scenarios if an end of that range changes what the engines are given: the
+lowered tables are compared, so nobody states by hand which parameters a workload uses.  Numbers that a program has in
+place, such as how many pages it maps, are its definition and have no range.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ class Factor:
     def name(self) -> str:
         """For tables and figures: the descriptions' ids, and the key."""
         ids = [home.partition(":")[0].rpartition("/")[2].removesuffix(".toml") for home in self.homes]
-        shown = ids[0] if len(ids) == 1 else f"{len(ids)} kernels"
+        shown = ids[0] + (f" and {len(ids) - 1} more" if len(ids) > 1 else "")
         return f"{shown}: {self.homes[0].partition(':')[2]}"
 
     @property
@@ -158,7 +159,9 @@ def laid_over(scenario: Scenario, values: Values) -> Scenario:
     return scenario.model_copy(update={"machine": with_values(machine, home_of(machine), values), "system": system})
 
 
-def described(scenarios: Iterable[Scenario], workloads: Mapping[str, Description] | None = None) -> dict[str, Parameter]:
+def described(
+    scenarios: Iterable[Scenario], workloads: Mapping[str, Description] | None = None
+) -> dict[str, Parameter]:
     """All parameters of the scenarios' machines, kernels, partitionings and workloads, by their paths.
 
     Parameters

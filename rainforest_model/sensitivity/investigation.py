@@ -52,7 +52,7 @@ class Sizes:
 
 
 SIZES = {
-    "quick": Sizes(noise=16, trajectories=6, most=6, base=64, points=128),
+    "quick": Sizes(noise=16, trajectories=6, most=6, base=32, points=128),
     "full": Sizes(noise=40, trajectories=20, most=10, base=512, points=1000),
 }
 
