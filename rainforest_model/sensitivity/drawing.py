@@ -104,6 +104,6 @@ def describe_figure(found: Results) -> str:
         f"that pass a Morris screening (Sobol, {sizes['base']} base points; intervals are in the tables). Below: all "
         f"parameters together over their ranges, {sizes['points']} points of a Latin hypercube, each with all its "
         f"systems under common random numbers. Of {len(orders)} orderings {always} hold at every point, and {mostly} "
-        f"at 95 % of them; the weakest holds at {100 * weakest.share:.0f} % ({weakest.ordering}). Lines: 95 % intervals "
-        f"(Clopper and Pearson). Seed {found.seed}."
+        f"at 95 % of them; the weakest holds at {100 * weakest.share:.0f} % ({weakest.ordering}). Lines: 95 % "
+        f"intervals (Clopper and Pearson). Seed {found.seed}."
     )

@@ -154,7 +154,10 @@ def investigate(
     noise = {output.name: _Noise.of(output, as_described, study.replications) for output in study.outputs}
     cube = hypercube(len(factors), sizes.points, seed)
     together = it.measured("orderings", conditions, factors, cube)
-    effects, shares = _screened(it, noise) if study.outputs else (pd.DataFrame(), pd.DataFrame())
+    effects, shares = pd.DataFrame(), pd.DataFrame()
+    if study.outputs:
+        needed = conditions_of(study.outputs)
+        effects, shares = _screened(it, factors if set(needed) == set(conditions) else study.factors(needed), noise)
     frames = {
         "parameters": _parameters(study, conditions, factors),
         "screening": effects,
@@ -166,9 +169,10 @@ def investigate(
     return Findings(study, frames, it.points, it.simulated)
 
 
-def _screened(it: _Investigation, noise: Mapping[str, _Noise]) -> tuple[pd.DataFrame, pd.DataFrame]:
+def _screened(
+    it: _Investigation, factors: Sequence[Factor], noise: Mapping[str, _Noise]
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The effects of all factors, and the indices of those that matter."""
-    factors = it.study.factors(conditions_of(it.study.outputs))
     effects = screen([f.name for f in factors], it.function("screening", factors), it.sizes.trajectories, it.seed)
     floors = {name: floor_of(found.deviation) for name, found in noise.items()}
     names = kept(effects, floors, it.sizes.most)

@@ -16,6 +16,9 @@ import numpy as np
 from ..stats import Estimate, ordering_probability
 from .studies import Measure, Ordering
 
+FEWEST = 10
+"""Points from which a rank correlation says something."""
+
 
 @dataclass(frozen=True)
 class Survival:
@@ -27,7 +30,8 @@ class Survival:
     share : Estimate
         Of the points, with the 95 % interval of Clopper and Pearson.
     driver : str
-        The factor with whose place in its range the margin is most correlated; empty where the margin never varies.
+        The factor with whose place in its range the margin is most correlated; empty where no correlation is more than
+        chance among so many factors.
     correlation : float
         That rank correlation (Spearman): positive where a larger value makes the ordering safer.
     """
@@ -100,10 +104,28 @@ def survival(
 
 
 def _driver(apart: np.ndarray, names: Sequence[str], points: np.ndarray) -> tuple[str, float]:
-    """The factor that is most correlated with the margin, by ranks."""
-    if np.ptp(apart) == 0:
+    """The factor that is most correlated with the margin, by ranks, if chance alone would hardly do it."""
+    if len(apart) < FEWEST or np.ptp(apart) == 0:
         return "", 0.0
     ranks = np.argsort(np.argsort(np.column_stack([apart, points]), axis=0, kind="stable"), axis=0, kind="stable")
     correlations = np.corrcoef(ranks, rowvar=False)[0, 1:]
     strongest = int(np.argmax(np.abs(correlations)))
+    if abs(correlations[strongest]) < by_chance(len(names), len(apart)):
+        return "", 0.0
     return names[strongest], float(correlations[strongest])
+
+
+def by_chance(factors: int, points: int) -> float:
+    """The rank correlation that the largest of so many unrelated factors exceeds in 5 % of the cases.
+
+    Spearman's correlation of independent ranks is nearly normal with variance 1 / (points - 1); Bonferroni's correction
+    for the largest of several.
+
+    Examples
+    --------
+    >>> round(by_chance(1, 101), 3)
+    0.196
+    """
+    from scipy.special import ndtri
+
+    return float(ndtri(1 - 0.05 / (2 * factors)) / np.sqrt(points - 1))

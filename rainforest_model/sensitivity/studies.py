@@ -214,7 +214,8 @@ def studies() -> dict[str, Study]:
         ),
         Study(
             "microbenchmarks", "malloc, munmap and open on 12 cores of S-A (figure 6)",
-            lambda condition, values: _microbenchmark(condition), _versus("munmap", "mean", ("linux-2.6.32", "lxc", "rainforest")),
+            lambda condition, values: _microbenchmark(condition),
+            _versus("munmap", "mean", ("linux-2.6.32", "lxc", "rainforest")),
             (
                 _stated("F62", "F62: RainForest has the smallest maximum and deviation in malloc and munmap"),
                 _stated("F63", "F63: RainForest has the lowest p99 and mean of the five older systems"),
