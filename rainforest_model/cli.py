@@ -294,6 +294,54 @@ def sweep(file, place, scheduler, jobs, as_csv, as_parquet) -> None:
 
 
 @cli.command()
+@click.argument("ids", metavar="[STUDY]...", nargs=-1)
+@click.option("--quality", type=QUALITY, default="quick", show_default=True, help="Number of points.")
+@click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Seed of all random streams.")
+@click.option("--jobs", type=click.IntRange(min=1), help="Points at a time (default: all cores).")
+@click.option("--store", "place", type=click.Path(dir_okay=False), help="Where finished points are kept.")
+@click.option("--csv", "table", type=click.Path(dir_okay=False), help="Write effects, indices and shares there.")
+@click.option("--figure", "picture", type=click.Path(dir_okay=False), help="Draw them there (.png or .svg).")
+def sensitivity(ids, quality, seed, jobs, place, table, picture) -> None:
+    """Say which parameters matter, and how often orderings hold while all of them move.
+
+    Each STUDY (default: all of mmap, microbenchmarks, memcached, search) takes every parameter that acts on it over its
+    declared range. What has finished is kept in the store, so that a command that was ended goes on where it was. A run
+    of all studies replaces the saved results and their figure.
+    """
+    from contextlib import closing
+    from pathlib import Path
+
+    from platformdirs import user_data_path
+
+    from . import plots, results
+    from . import sensitivity as sn
+    from .progress import Stages
+    from .results import write_asked
+    from .sweep import Store
+
+    kind = _picture_kind(picture)
+    chosen = [sn.study(id) for id in dict.fromkeys(ids or sn.studies())]
+    sn.salib()
+    found = []
+    with Store(place or user_data_path("rainforest-model") / "sensitivity.store") as store:
+        _tell_compiling()
+        for study in chosen:
+            with closing(Stages(units="points")) as stages:
+                found.append(sn.investigate(study, sn.SIZES[quality], store, seed, _jobs(jobs), stages))
+    done = sn.combined(found, quality, seed)
+    click.echo(sn.text(done))
+    if not ids:
+        for path in sn.write(done):
+            click.echo(f"    {os.path.relpath(path)}")
+    if table:
+        write_asked(Path(table), sn.tidy(done))
+        click.echo(f"table: {table}")
+    if picture:
+        write_asked(Path(picture), plots.encode(sn.figure(done), kind, results.origin(done)))
+        click.echo(f"figure: {picture}")
+
+
+@cli.command()
 @click.argument("systems", metavar="[SYSTEM]...", nargs=-1)
 @click.option("--trace", type=click.Path(), help="CSV file of arrivals (default: the shipped trace of Search).")
 @click.option("--policy", type=click.Path(), help="Python file with a subclass of Policy (default: the paper's).")
