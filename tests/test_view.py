@@ -830,6 +830,15 @@ def test_the_view_is_imported_without_a_notebook():
     assert result.stdout.strip() == "[]"
 
 
+def test_without_anywidget_the_widget_says_what_to_install(monkeypatch):
+    import rainforest_model.view
+
+    monkeypatch.setitem(sys.modules, "anywidget", None)
+    monkeypatch.delitem(sys.modules, "rainforest_model.view.widget", raising=False)
+    with pytest.raises(InputError, match=r"anywidget is not installed: pip install 'rainforest-model\[app\]'"):
+        rainforest_model.view.MachineView  # noqa: B018
+
+
 @pytest.mark.parametrize("name", [*ASSETS, "player.js", "player.css"])
 def test_scripts_and_styles_name_no_other_host(name):
     found = re.findall(r"(?:https?:)?//[\w.-]+\.\w+[^\s\"')]*", asset(name))
