@@ -13,8 +13,8 @@ from .configuration import Configuration, configuration
 from .offers import offer
 from .session import Glance, Session
 
-FRAME_S = 0.02
-"""Computing that a frame may take: a click waits for no more."""
+FRAME_S, REPLAY_S = 0.015, 0.05
+"""Computing that a frame may take, and a step of a replay: a click waits for no more."""
 SYSTEMS = ("linux-4.9.40", "rainforest")
 WORKLOAD = "mmap"
 _US = 1000 * TICKS_PER_NS
@@ -166,7 +166,7 @@ class Pair:
         pair._moves = list(state.moves)
         return pair
 
-    def catch_up(self, seconds: float = FRAME_S) -> bool:
+    def catch_up(self, seconds: float = REPLAY_S) -> bool:
         """Replay for so long; whether the state of the link is reached.
 
         Raises
@@ -201,11 +201,11 @@ def _replay(
     session: Session, reached: link.Reached, moves: list[link.Move], glances: dict[Session, Glance],
 ) -> Iterator[None]:
     """Lead a session to where it was, with a stop now and then; keep where the shares that were shown began."""
+    session.look_away()
     for move in moves:
         # Whoever looked at a tick has looked before the move at that tick, which may have taken time.
         if reached.shares_from <= move.tick and session not in glances:
-            yield from _advance(session, reached.shares_from)
-            glances[session] = session.glance()
+            yield from _look_at(session, reached.shares_from, glances)
         yield from _advance(session, move.tick)
         tried = len(session.moves)
         try:
@@ -215,12 +215,17 @@ def _replay(
                 raise InputError("holds a move that cannot be", file="link") from None
         yield
     if session not in glances:
-        yield from _advance(session, reached.shares_from)
-        glances[session] = session.glance()
+        yield from _look_at(session, reached.shares_from, glances)
     yield from _advance(session, reached.tick)
     if (session.now, session.events) != (reached.tick, reached.events):
         reason = "leads to another state here: another version of the suite made it"
         raise InputError(reason, file="link")
+
+
+def _look_at(session: Session, tick: int, glances: dict[Session, Glance]) -> Iterator[None]:
+    yield from _advance(session, tick)
+    session.look_back()
+    glances[session] = session.glance()
 
 
 def _advance(session: Session, tick: int) -> Iterator[None]:

@@ -150,6 +150,14 @@ class Session:
             "can_move": self._partitioned, "states": list(DOINGS), "paper": overlays(asked),
         }
 
+    def look_away(self) -> None:
+        """Go on faster from now on, without shares of time."""
+        self._engine.watching = False
+
+    def look_back(self) -> None:
+        """Count shares of time again."""
+        self._engine.watching = True
+
     def glance(self) -> Glance:
         """Let the shares of the next frame begin at this moment."""
         self.glanced = Glance(self.now, self._engine.spent.copy())
