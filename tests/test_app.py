@@ -266,7 +266,7 @@ def test_a_broken_link_shows_the_default_and_says_so(open_page, broken):
     page.locator("#error", has_text="link").wait_for()
     found = agree(page)
     assert [frame["time"] for frame in found] == [0, 0]
-    titles = [side(page, number).locator("h3").text_content() for number in range(2)]
+    titles = [side(page, number).locator("h2").text_content() for number in range(2)]
     assert titles[0].startswith("Linux")
     assert titles[1].startswith("RainForest")
     step(page)

@@ -180,7 +180,7 @@ def test_names_are_text_and_never_markup(show):
     evil = "<img src=x onerror=alert(1)><b>bold</b>"
     machine = CannedMachine(title=evil, workload=evil, paper=[{"claim": evil, "label": evil, "value": 5.0}])
     page = show(machine, history=[machine.tail(1)])
-    assert page.locator("h3").text_content() == evil
+    assert page.locator("h2").text_content() == evil
     assert page.locator("img, b").count() == 0
 
 
@@ -341,7 +341,7 @@ def test_drag_a_core_across_a_border(show, target):
     assert page.locator(".ghost, .aimed, [aria-pressed='true']").count() == 0
 
 
-@pytest.mark.parametrize("target", ["[data-core='1']", "h3"])
+@pytest.mark.parametrize("target", ["[data-core='1']", "h2"])
 def test_a_drag_that_ends_at_home_or_nowhere_moves_nothing(show, target):
     page = show(CannedMachine(instances=3))
     tile(page, 0).drag_to(page.locator(target))
@@ -530,7 +530,7 @@ def test_a_choice_configures_its_side(new_page, server):
     assert heard(server, page, "configure") == wanted | {"load": 250}
     assert form.locator("[name='load']").input_value() == "250"
     form.locator("[name='system']").select_option("rainforest")
-    side(page, 0).locator("h3", has_text="RainForest").wait_for()
+    side(page, 0).locator("h2", has_text="RainForest").wait_for()
     assert heard(server, page, "configure") == wanted | {"load": 250, "system": "rainforest"}
     said = len(server.heard)
     form.locator("[name='load']").fill("100000")  # beyond what the workload offers
@@ -545,7 +545,7 @@ def test_a_field_that_is_being_typed_into_is_left_alone(new_page, server):
     load.fill("9")
     side(page, 0).locator("[name='system']").evaluate(
         "e => { e.value = 'rainforest'; e.dispatchEvent(new Event('change', {bubbles: true})) }")
-    side(page, 0).locator("h3", has_text="RainForest").wait_for()
+    side(page, 0).locator("h2", has_text="RainForest").wait_for()
     assert load.input_value() == "9"
 
 
