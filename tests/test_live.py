@@ -55,6 +55,13 @@ def machine(**changes) -> live.Configuration:
     return live.configuration(**MOVABLE | changes)
 
 
+def move(session: Session, core: int, to: int) -> None:
+    """Move a core and let time go on until it has arrived."""
+    session.move(core, to)
+    while session.moving:
+        session.advance(20)
+
+
 def same(frame: dict) -> dict:
     """A frame without what counts the frames of one page."""
     return {key: value for key, value in frame.items() if key not in ("serial", "window")}
@@ -207,7 +214,7 @@ def test_a_core_has_one_owner_whatever_is_moved(moves):
             with pytest.raises(InputError, match="is there already"):
                 session.move(core, to)
         else:
-            session.move(core, to)
+            move(session, core, to)
             owners[core] = to
         frame = session.frame()
         assert frame["owner"] == owners
@@ -216,15 +223,43 @@ def test_a_core_has_one_owner_whatever_is_moved(moves):
         assert sum(frame["share"]) == pytest.approx(1)
 
 
+def test_a_core_whose_kernel_threads_have_work_leaves_when_they_have_had_their_turn():
+    session = Session(machine(seed=2))
+    waited = []
+    for turn in range(40):
+        session.advance(150 + turn)
+        core = turn % 2
+        move(session, core, 1 if session.owners()[core] != 1 else 2)
+        waited.append(session.now - session.moves[-1][0])
+    assert min(waited) < 5 * US
+    assert max(waited) < 40_000 * US  # a time slice
+
+
+def test_a_core_that_is_on_its_way_cannot_be_sent_elsewhere():
+    session = Session(machine())
+    for core, to in ((5, 3), (1, 2), (3, 0), (10, 4), (1, POOL)):
+        session.advance(100)
+        session.move(core, to)
+        if session.moving:
+            with pytest.raises(InputError, match="is on its way already"):
+                session.move(session.moving[0], 5)
+            before = session.owners()
+            session.advance(60_000)
+            assert session.moving == []
+            assert session.owners() != before
+            return
+    raise AssertionError("no core had to wait")
+
+
 def test_an_instance_ends_with_its_last_core_and_begins_anew_with_the_next():
     session = Session(machine(load=1))  # the only process is in instance 0
     session.advance(100)
     for core in (0, 1):
-        session.move(core, POOL)
+        move(session, core, POOL)
     gone = session.frame()["total"]["n"]
     session.advance(200)
     assert session.frame()["total"]["n"] == gone > 0
-    session.move(7, 0)
+    move(session, 7, 0)
     session.advance(200)
     assert session.frame()["total"]["n"] > gone
 
@@ -234,7 +269,7 @@ def test_more_cores_let_search_bear_more_load():
     for moved in (range(6), range(6, 11)):  # all but one leave it; all but one of the other's come
         session = Session(machine(workload="search", load=300))
         for core in [*moved][:5]:
-            session.move(core, POOL if core < 6 else 0)
+            move(session, core, POOL if core < 6 else 0)
         session.advance(6e6)
         tails.append(session.frame()["total"]["p99"])
     assert tails[0] > 3 * tails[1]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -21,8 +21,13 @@ from .tails import tail
 POOL = -1
 """Where a core is that nobody owns."""
 _US = 1000 * TICKS_PER_NS
-_ASK_AGAIN, _PATIENCE = _US, 5000
-"""A core that cannot leave is asked again after a microsecond, and for 5 ms: a choice."""
+_FIRST_WAIT, _LONGER = _US // 10, _US // 1000
+"""A core that cannot leave is asked again after 100 ns, each time 1 ns later: a choice.
+
+Waits of one length would find a loop of that length in the same place each time.
+"""
+_PATIENCE = 50 * _US
+"""So long a move lets time pass by itself; then it waits until the user lets time go on."""
 _US_IN = {"us": 1.0, "ms": 1000.0}
 
 
@@ -31,6 +36,16 @@ class Glance(NamedTuple):
 
     tick: int
     spent: np.ndarray
+
+
+@dataclass
+class _Moving:
+    """A core on its way: whom it goes to, when it is asked next, and how often it was."""
+
+    core: int
+    to: int
+    due: int
+    asked: int = 0
 
 
 class Session:
@@ -78,6 +93,7 @@ class Session:
         self.end = LONGEST_WINDOWS * self.window
         self.history: list[dict] = []
         self.moves: list[tuple[int, int, int]] = []
+        self._moving: list[_Moving] = []
         self._at_window = self._at_frame = self._counts()
         self._reported = 0
         self._serial = self.shares_from = 0
@@ -119,7 +135,8 @@ class Session:
             As `advance`.
         """
         while self.now < min(tick, self.end):
-            self._run(min(tick, self.window_end))
+            self._run(min(tick, self.window_end, *(moving.due for moving in self._moving)))
+            self._settle()
             if self.now == self.window_end:
                 counts = self._counts()
                 self.history.append(self._point(counts - self._at_window))
@@ -206,8 +223,9 @@ class Session:
     def move(self, core: int, to: int) -> None:
         """Give a core to an OS instance, or take it to the pool.
 
-        Time passes while the thread on the core is in the kernel; the hand-over itself takes none.  An instance that
-        loses its last core ends, and begins anew when it gets one.
+        The core leaves once whatever is on it may: a thread must be out of the kernel, and the kernel's own threads
+        of that core must have had their turn, which may take as long as a time slice.  The hand-over itself takes no
+        time.  An instance that loses its last core ends, and begins anew when it gets one.
 
         Raises
         ------
@@ -216,17 +234,39 @@ class Session:
         """
         self._check(core, to)
         self.moves.append((self.now, core, to))
+        moving, until = _Moving(core, to, self.now), self.now + _PATIENCE
+        self._moving.append(moving)
+        self._settle()
+        while moving in self._moving and moving.due <= until:
+            self.advance_to(moving.due)
+
+    @property
+    def moving(self) -> list[int]:
+        """Cores that are on their way."""
+        return [moving.core for moving in self._moving]
+
+    def _settle(self) -> None:
+        """Let the cores go that are due and may."""
+        for moving in [moving for moving in self._moving if moving.due == self.now]:
+            if self._hand_over(moving.core, moving.to):
+                self._moving.remove(moving)
+            else:
+                moving.due += _FIRST_WAIT + moving.asked * _LONGER
+                moving.asked += 1
+
+    def _hand_over(self, core: int, to: int) -> bool:
+        """Hand a core over, if that can be at this moment."""
         engine, domain = self._engine, self._engine.owner(core)
         if domain != NOWHERE:
-            if len(engine.cores_of(domain)) == 1 and not self._until(lambda: engine.end_threads(domain)):
-                raise InputError("its instance's threads cannot end: one stays in the kernel", key="core", value=core)
-            if not self._until(lambda: engine.release(core)):
-                raise InputError("cannot leave now: its thread stays in the kernel", key="core", value=core)
+            if len(engine.cores_of(domain)) == 1 and not engine.end_threads(domain):
+                return False
+            if not engine.release(core):
+                return False
         if to != POOL:
-            begins = not engine.cores_of(to)
             engine.adopt(core, to)
-            if begins:
+            if not engine.living(to):
                 engine.start_threads(to)
+        return True
 
     def _check(self, core: int, to: int) -> None:
         if not self._partitioned:
@@ -236,16 +276,10 @@ class Session:
         ):
             if isinstance(number, bool) or not isinstance(number, int) or not least <= number < size:
                 raise InputError(f"must be a whole number in {least} .. {size - 1}", key=key, value=number)
+        if core in self.moving:
+            raise InputError("is on its way already", key="core", value=core)
         if self.owners()[core] == to:
             raise InputError("is there already", key="core", value=core)
-
-    def _until(self, done: Callable[[], bool]) -> bool:
-        """Let time pass until something can be done, and do it; False if it takes too long."""
-        for _ in range(_PATIENCE):
-            if done():
-                return True
-            self.advance_to(self.now + _ASK_AGAIN)
-        return done()
 
     def __repr__(self) -> str:
         asked = self.configuration
