@@ -10,7 +10,8 @@ from urllib.parse import unquote, urlsplit
 
 _LOADS = {
     "script": ("src",), "img": ("src", "srcset"), "source": ("src", "srcset"), "iframe": ("src",),
-    "video": ("src", "poster"), "audio": ("src",), "embed": ("src",), "object": ("data",), "input": ("src",), "track": ("src",), "link": ("href",),
+    "video": ("src", "poster"), "audio": ("src",), "embed": ("src",), "object": ("data",), "input": ("src",),
+    "track": ("src",), "link": ("href",),
     "image": ("href", "xlink:href"), "use": ("href", "xlink:href"),
 }
 """Attributes by which a page loads something as it opens."""

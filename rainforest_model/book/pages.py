@@ -13,6 +13,9 @@ COURSE, PAPER = "The course", "The paper's figures and tables"
 ELASTIC, MORE = "Elastic OS instances", "Gallery and reference"
 _FOLDERS = {"learn": COURSE, "elastic": ELASTIC}
 _REFERENCE = ("notebooks/README.md", "examples/README.md", "STRESS-DES.md", "CONTRIBUTING.md")
+WIDEST = 700
+"""How wide a picture is at most, in pixels."""
+_PICTURE = re.compile(r"^!\[([^\]]*)\]\(([^)\s]+)\)$", re.MULTILINE)
 _LINK = re.compile(r"(!?)\[([^\]]*)\]\(([^)\s#]+)(#[^)\s]*)?\)")
 
 
@@ -120,4 +123,27 @@ def relinked(text: str, page: str, root: Path, left_out: Collection[str], linked
         there = os.path.relpath(page_of(name), PurePosixPath(page_of(page)).parent).replace(os.sep, "/")
         return f"{sign}[{words}]({there}{anchor})"
 
-    return _LINK.sub(one, text)
+    return _PICTURE.sub(lambda found: picture(found[2], found[1], WIDEST), _LINK.sub(one, text))
+
+
+def picture(path: str, told: str, width: int) -> str:
+    """A picture in MyST.
+
+    Parameters
+    ----------
+    path : str
+        From the page.
+    told : str
+        Its alternative text.
+    width : int
+        In pixels, where the page is as wide.
+
+    Examples
+    --------
+    >>> print(picture("a.png", "Two lines that cross.", 700))
+    ```{image} a.png
+    :alt: Two lines that cross.
+    :width: 700px
+    ```
+    """
+    return f"```{{image}} {path}\n:alt: {' '.join(told.split())}\n:width: {width}px\n```"

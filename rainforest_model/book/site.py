@@ -6,6 +6,7 @@ import io
 import json
 import re
 import shutil
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,8 +98,8 @@ def build(
         staging.text(page)
     staging.linked()
     tell("making pages")
-    warnings = _sphinx(source, site, place / "doctrees")
-    return Book(site / "index.html", warnings, faults(site))
+    complaints = _sphinx(source, site, place / "doctrees")
+    return Book(site / "index.html", complaints, faults(site))
 
 
 def _need(*packages: str) -> None:
@@ -172,14 +173,14 @@ _CONFIGURATION = {
     },
     "html_copy_source": False,
     "html_show_sourcelink": False,
+    "html_show_search_summary": False,  # it fetches pages, which a browser refuses for one opened from a file
     "html_show_sphinx": False,
     "html_use_index": False,
-    "html_scaled_image_link": False,
+    "html_context": {"default_mode": "auto"},
     "nb_execution_mode": "off",
     "nb_ipywidgets_js": {},
     "nb_render_markdown_format": "myst",
     "myst_heading_anchors": 3,
-    "myst_dmath_double_inline": False,
     "language": "en",
 }
 
@@ -189,16 +190,21 @@ def _sphinx(source: Path, site: Path, trees: Path) -> list[str]:
     from sphinx.application import Sphinx
     from sphinx.util.docutils import docutils_namespace, patch_docutils
 
-    for folder in (site, trees):
+    fresh = site.with_name("making")
+    for folder in (fresh, trees):
         shutil.rmtree(folder, ignore_errors=True)
-    warnings = io.StringIO()
-    with patch_docutils(), docutils_namespace():
+    complaints = io.StringIO()
+    with patch_docutils(), docutils_namespace(), warnings.catch_warnings():
+        for kind in (DeprecationWarning, PendingDeprecationWarning):  # themes use what a later Sphinx drops
+            warnings.simplefilter("ignore", kind)
         app = Sphinx(
-            srcdir=source, confdir=None, outdir=site, doctreedir=trees, buildername="html",
-            confoverrides=_CONFIGURATION, status=None, warning=warnings,
+            srcdir=source, confdir=None, outdir=fresh, doctreedir=trees, buildername="html",
+            confoverrides=_CONFIGURATION, status=None, warning=complaints,
         )
         app.build()
-    for template in site.glob("_static/*macros.html"):  # of the themes: no pages
+    for template in fresh.glob("_static/*macros.html"):  # of the themes: no pages
         template.unlink()
-    plain = re.sub(r"\x1b\[[0-9;]*m", "", warnings.getvalue())
+    shutil.rmtree(site, ignore_errors=True)
+    fresh.rename(site)  # so that a site is whole or not there
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", complaints.getvalue())
     return plain.replace(f"{source}/", "").strip().splitlines()

@@ -11,6 +11,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from .pages import WIDEST, picture
+
 WIDGET = "application/vnd.jupyter.widget-view+json"
 _STATE = "application/vnd.jupyter.widget-state+json"
 _PICTURES = {"image/png": ".png", "image/jpeg": ".jpg", "image/svg+xml": ".svg"}
@@ -65,19 +67,20 @@ def _still(output, place: Path, missing: str):
         data["text/html"] = _IMG.sub(f'<img alt="{html.escape(missing)}"', data["text/html"])
     elif kind:
         about = output.metadata.get(kind, output.metadata)
+        content = data[kind].encode() if kind.endswith("xml") else base64.b64decode(data[kind])
         path = place.with_suffix(_PICTURES[kind])
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data[kind].encode() if kind.endswith("xml") else base64.b64decode(data[kind]))
-        output.data = type(data)({"text/markdown": _picture(path, about.get("alt") or missing, about.get("width"))})
+        path.write_bytes(content)
+        told, width = about.get("alt") or missing, about.get("width") or _width(content)
+        output.data = type(data)({"text/markdown": picture(f"{path.parent.name}/{path.name}", told, width)})
         output.metadata = type(output.metadata)()
     return output
 
 
-def _picture(path: Path, told: str, width: int | None) -> str:
-    """A picture in MyST, by its path from the page."""
-    lines = [f"```{{image}} {path.parent.name}/{path.name}", f":alt: {' '.join(told.split())}"]
-    lines += [f":width: {width}px"] if width else []
-    return "\n".join([*lines, "```"])
+def _width(content: bytes) -> int:
+    """How wide a picture is shown that says nothing of it: as it is, but for the widest."""
+    # A PNG has its width at a fixed place (section 11.2.1 of its specification).
+    return min(WIDEST, int.from_bytes(content[16:20])) if content.startswith(b"\x89PNG") else WIDEST
 
 
 # --- widgets -----------------------------------------------------------------------------------------------
