@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import base64
+import os
 import re
+import signal
+import threading
 from pathlib import Path
 
 import nbformat
@@ -210,6 +213,32 @@ def test_notebooks_leave_no_files_behind(tmp_path, monkeypatch):
     assert not list(tmp_path.rglob("left.txt"))
 
 
+def test_an_interrupt_ends_the_kernel_and_is_one(tmp_path):
+    mark = tmp_path / "mark"
+    cell = (
+        f"import os, pathlib, time\nfresh = pathlib.Path({str(tmp_path / 'fresh')!r})\n"
+        f"fresh.write_text(str(os.getpid()))\nfresh.rename({str(mark)!r})\ntime.sleep(300)"
+    )
+    write(tmp_path, {"one.ipynb": ["# One", cell]})
+
+    def interrupt():
+        while not mark.exists() and not over.wait(0.05):
+            pass
+        os.kill(os.getpid(), signal.SIGINT)
+
+    over, interrupter = threading.Event(), threading.Thread(target=interrupt)
+    interrupter.start()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            Executed(tmp_path / "kept").execute(tmp_path / "one.ipynb")
+    finally:
+        over.set()
+        interrupter.join()
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(mark.read_text()), 0)
+    assert not (tmp_path / "kept").exists()
+
+
 def test_quality_is_set_where_parameters_are():
     notebook = page(['quality = "quick"  # or full\nseed = 1', 'quality = "quick"'])
     notebook.cells[0].metadata["tags"] = ["parameters"]
@@ -259,6 +288,7 @@ def test_a_widget_that_nothing_is_known_of_leaves_a_sentence(tmp_path):
     still(notebook, tmp_path)
     (only,) = notebook.cells[1].outputs
     assert "interactive" in only.data["text/markdown"]
+    assert "begins" not in only.data["text/markdown"]
 
 
 # --- order and links ---------------------------------------------------------------------------------------

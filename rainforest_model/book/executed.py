@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import os
 import re
@@ -17,6 +18,29 @@ from ..run_store import hash_of
 TIMEOUT_S = 3600
 """Seconds that a cell may take: the replays of six systems are half an hour of traffic each."""
 _PACKAGE = Path(__file__).resolve().parents[1]
+
+
+class _PlainLoop(asyncio.SelectorEventLoop):
+    """An event loop that leaves Ctrl-C to Python.
+
+    The client's own handler shuts the kernel down beneath a run that goes on, which ends in a heap of tracebacks; an
+    interrupt that cancels the run has the kernel end in order.
+    """
+
+    def add_signal_handler(self, *_):
+        raise RuntimeError("signals are left to Python")  # which the client takes for a loop of another thread
+
+
+async def _run(client, environment: dict[str, str]) -> None:
+    """Run a client's notebook; a run that is cancelled ends as such, while the client says that the kernel died."""
+    from nbclient.exceptions import DeadKernelError
+
+    try:
+        await client.async_execute(env=environment)
+    except DeadKernelError:
+        if asyncio.current_task().cancelling():
+            raise asyncio.CancelledError from None
+        raise
 
 
 class Executed:
@@ -73,6 +97,8 @@ class Executed:
         ------
         InputError
             If a cell fails.
+        KeyboardInterrupt
+            If it is interrupted; its kernel has ended then.
         """
         import nbformat
         from nbclient import NotebookClient
@@ -85,10 +111,12 @@ class Executed:
             search = [str(_PACKAGE.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
             own = {"PYTHONPATH": os.pathsep.join(search), "IPYTHONDIR": str(Path(scratch, "ipython"))}
             client = NotebookClient(
-                notebook, timeout=TIMEOUT_S, kernel_name="python3", resources={"metadata": {"path": str(work)}}
+                notebook, timeout=TIMEOUT_S, kernel_name="python3", resources={"metadata": {"path": str(work)}},
+                shutdown_kernel="immediate",
             )
             try:
-                client.execute(env={**os.environ, **own})
+                with asyncio.Runner(loop_factory=_PlainLoop) as runner:
+                    runner.run(_run(client, {**os.environ, **own}))
             except CellExecutionError as error:
                 raise InputError(f"a cell fails: {error.ename}: {error.evalue}", file=path) from error
             except (CellTimeoutError, DeadKernelError) as error:

@@ -97,11 +97,12 @@ def _unwrapped(outputs: list, widgets: dict) -> Iterator:
             continue
         inside = list(_inside(view["model_id"], widgets))
         controls = [_control(widget["state"]) for widget in inside if _is_control(widget["state"])]
+        shown = [one for widget in inside for one in _shown(widget)]
         told = f" with {', '.join(controls)}" if controls else ""
-        words = f"*In the notebook this is interactive{told}. Here is how it begins; `make lab` opens the notebook.*"
+        begins = "Here is how it begins; " if shown else ""
+        words = f"*In the notebook this is interactive{told}. {begins}`make lab` opens the notebook.*"
         yield new_output("display_data", {"text/markdown": words})
-        for widget in inside:
-            yield from _shown(widget)
+        yield from shown
 
 
 def _inside(model: str, widgets: dict) -> Iterator[dict]:
