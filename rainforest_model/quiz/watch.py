@@ -20,7 +20,7 @@ SIGNS = {
 WIDTH = 60
 """Columns of a strip at most."""
 _SCALES = [digit * 10.0**power for power in range(-2, 6) for digit in (1, 2, 5)]
-_SILENT = {"begin", "end", "sleep", NIGHT, "syscall_enter", "flush_hypercall"}
+_SILENT = {"before the first", "arrive", "begin", "end", "sleep", NIGHT, "syscall_enter", "flush_hypercall"}
 _WORDS = {
     "lock lock": "asks for the lock", "unlock lock": "releases the lock",
     "lock quiet": "turns interrupts off", "unlock quiet": "turns interrupts on again",
