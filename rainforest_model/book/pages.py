@@ -49,6 +49,8 @@ def notebooks(root: Path, names: Sequence[str] = ()) -> list[Path]:
 def chapters(root: Path, chosen: Iterable[Path], order: Sequence[str]) -> dict[str, list[str]]:
     """Pages by chapter, in the order of reading; the page before them all is ``README.md``.
 
+    Markdown beside notebooks, such as a glossary, comes after those of its folder.
+
     Parameters
     ----------
     root : Path
@@ -69,6 +71,9 @@ def chapters(root: Path, chosen: Iterable[Path], order: Sequence[str]) -> dict[s
         folder = path.parent.name
         chapter = PAPER if folder == "notebooks" else _FOLDERS.get(folder, folder.capitalize())
         found.setdefault(chapter, []).append(path.relative_to(root).as_posix())
+    for path in sorted(root.glob("notebooks/*/*.md")):
+        if path.parent.name in _FOLDERS and found[_FOLDERS[path.parent.name]]:
+            found[_FOLDERS[path.parent.name]].append(path.relative_to(root).as_posix())
     found[MORE] = [name for name in _REFERENCE if (root / name).is_file()]
     return {chapter: pages for chapter, pages in found.items() if pages}
 

@@ -18,8 +18,8 @@ _STATE = "application/vnd.jupyter.widget-state+json"
 _PICTURES = {"image/png": ".png", "image/jpeg": ".jpg", "image/svg+xml": ".svg"}
 _PROGRESS = re.compile(r"^.*: \d+ of about \d+ .*, \d+ s left\n", re.MULTILINE)
 _IMG = re.compile(r"<img\b(?![^>]*\balt=)", re.IGNORECASE)
-_PASSIVE = ("LayoutModel", "StyleModel", "OutputModel", "ImageModel", "HTMLModel", "BoxModel")
-"""Ends of the names of widgets that are not controls."""
+_PASSIVE = ("LayoutModel", "StyleModel", "OutputModel", "ImageModel", "HTMLModel", "BoxModel", "ButtonModel")
+"""Ends of the names of widgets that have no value to choose."""
 
 
 def still(notebook, pictures: Path) -> None:
@@ -146,6 +146,9 @@ def _shown(widget: dict) -> Iterator:
             yield new_output("display_data", {kind: buffer["data"]}, metadata={kind: told})
     elif name == "HTMLModel" and state.get("value"):
         yield new_output("display_data", {"text/html": state["value"]})
+    elif state.get("_options_labels") and not state.get("description"):
+        # What there is to choose from belongs to the question; a control with a label is named in the note.
+        yield new_output("display_data", {"text/markdown": "\n".join(f"- {label}" for label in state["_options_labels"])})
 
 
 def _pixels(width) -> int | None:
