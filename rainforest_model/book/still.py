@@ -148,7 +148,8 @@ def _shown(widget: dict) -> Iterator:
         yield new_output("display_data", {"text/html": state["value"]})
     elif state.get("_options_labels") and not state.get("description"):
         # What there is to choose from belongs to the question; a control with a label is named in the note.
-        yield new_output("display_data", {"text/markdown": "\n".join(f"- {label}" for label in state["_options_labels"])})
+        options = "\n".join(f"- {label}" for label in state["_options_labels"])
+        yield new_output("display_data", {"text/markdown": options})
 
 
 def _pixels(width) -> int | None:
