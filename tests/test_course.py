@@ -37,6 +37,17 @@ def test_nothing_is_revealed_before_a_prediction():
     assert "lock" not in told.text
 
 
+def test_where_nobody_can_be_asked_the_value_is_folded(monkeypatch):
+    monkeypatch.setenv(predictions.PRINTED, "1")
+    told = reveal(predict("How long?", unit="us"), 12.5, "Because of the lock.").text
+    assert told.startswith("<details><summary>")
+    assert "It is **12.5 us**. Because of the lock." in told
+    guess = predict("Which is slower?", ["Linux", "RainForest"])
+    assert "It is **Linux**." in reveal(guess, "Linux").text
+    guess.say("Linux")
+    assert "so it is" in reveal(guess, "Linux").text
+
+
 @pytest.mark.parametrize(
     ("said", "words"),
     [

@@ -10,6 +10,7 @@ import tempfile
 from functools import cached_property
 from pathlib import Path
 
+from ..course.predictions import PRINTED
 from ..errors import InputError
 from ..resources import data_path
 from ..results import write_whole
@@ -109,7 +110,9 @@ class Executed:
             work = Path(scratch, "work")
             work.mkdir()
             search = [str(_PACKAGE.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
-            own = {"PYTHONPATH": os.pathsep.join(search), "IPYTHONDIR": str(Path(scratch, "ipython"))}
+            own = {
+                "PYTHONPATH": os.pathsep.join(search), "IPYTHONDIR": str(Path(scratch, "ipython")), PRINTED: "1",
+            }
             client = NotebookClient(
                 notebook, timeout=TIMEOUT_S, kernel_name="python3", resources={"metadata": {"path": str(work)}},
                 shutdown_kernel="immediate",
