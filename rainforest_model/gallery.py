@@ -10,7 +10,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from . import paper, results, scoreboard
+from . import paper, results, scoreboard, sensitivity
 from .experiments import experiment, ids
 from .resources import output_root
 
@@ -44,7 +44,8 @@ def markdown(quality: str = "quick", root: Path | None = None) -> str:
         judged.setdefault(verdict.artefact, []).append(verdict)
     modelled = ids()
     known = [item for item in paper.contents() if item.id in modelled]
-    parts = [_HEAD, _scoreboard(board), *(_entry(item, judged.get(item.id, []), quality, root) for item in known)]
+    parts = [_HEAD, _scoreboard(board), _sensitivity(quality, root)]
+    parts += [_entry(item, judged.get(item.id, []), quality, root) for item in known]
     parts += _others((root or output_root()) / "notebooks")
     missing = [item for item in paper.contents() if item.id not in modelled]
     if missing:
@@ -63,6 +64,16 @@ def _scoreboard(board: scoreboard.Scoreboard) -> str:
         picture = f"{_figures(board.quality)}/scoreboard.png"
         lines += ["", f"![{scoreboard.ALTERNATIVE}]({picture})", "", scoreboard.legend(board.verdicts, board.totals)]
     return "\n".join([*lines, ""])
+
+
+def _sensitivity(quality: str, root: Path | None) -> str:
+    """What the headlines depend on, and how often orderings hold while all parameters move."""
+    lines = [f"## [Sensitivity: {sensitivity.TITLE}](sensitivity.ipynb)", ""]
+    saved = results.load(sensitivity.ID, quality, root)
+    if saved is None:
+        return "\n".join([*lines, f"No results yet: `rainforest sensitivity --quality {quality}` makes them.", ""])
+    picture = f"{_figures(quality)}/{sensitivity.ID}.png"
+    return "\n".join([*lines, f"![{sensitivity.ALTERNATIVE}]({picture})", "", sensitivity.describe_figure(saved), ""])
 
 
 def _figures(quality: str) -> str:

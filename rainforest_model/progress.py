@@ -48,6 +48,32 @@ class Progress:
             self._bar.close()
 
 
+class Stages:
+    """Progress of one stage after the other: called with a stage's title, it gives that stage's `Progress`.
+
+    Parameters
+    ----------
+    stream : text file, optional
+        Standard error by default.
+    units : str
+        What is counted.
+    """
+
+    def __init__(self, stream=None, units: str = "runs"):
+        self._stream, self._units = stream, units
+        self._now: Progress | None = None
+
+    def __call__(self, title: str) -> Progress:
+        self.close()
+        self._now = Progress(title, self._stream, self._units)
+        return self._now
+
+    def close(self) -> None:
+        """Remove the bar of the last stage."""
+        if self._now is not None:
+            self._now.close()
+
+
 class Search:
     """Progress of a search, whose end is not known: one line, written over on a terminal.
 

@@ -22,7 +22,10 @@ from rainforest_model.workloads import workloads
 
 ROOT = Path(__file__).resolve().parents[1]
 HEAVY = ("numpy", "numba", "pandas", "scipy", "matplotlib", "mesa", "pydantic")
-COMMANDS = ("list", "reproduce", "score", "explain", "simulate", "replay", "sweep", "validate", "calibrate", "bench")
+COMMANDS = (
+    "list", "reproduce", "score", "explain", "sensitivity", "simulate", "replay", "sweep", "measure", "app", "quiz",
+    "validate", "calibrate", "bench",
+)
 
 
 def rainforest(*arguments: str):

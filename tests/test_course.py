@@ -13,7 +13,7 @@ from nbclient import NotebookClient
 
 import rainforest_model
 from rainforest_model import theory
-from rainforest_model.course import Choice, Number, Trial, Wrong, check, predict, reveal, sliders
+from rainforest_model.course import Choice, Number, Trial, Wrong, check, predict, predictions, reveal, sliders
 from rainforest_model.course.checks import exercise, known
 from rainforest_model.errors import InputError
 
@@ -21,6 +21,7 @@ LESSONS = sorted((Path(__file__).resolve().parents[1] / "notebooks" / "learn").g
 SOLUTION = re.compile(r"<details>\s*<summary>Solution</summary>\n\n(.*?)</details>", re.DOTALL)
 """Folded in JupyterLab, on GitHub and in a static book, and not run by "Run All"; so the tests run it."""
 PYTHON = re.compile(r"```python\n(.*?)```", re.DOTALL)
+PREDICTION = re.compile(r"(\w+) = predict\(")
 MOST_CPU_S = 1.0
 """What a slider's answer may take here: twice what it may take a student, since others share the machine."""
 
@@ -41,8 +42,8 @@ def test_nothing_is_revealed_before_a_prediction():
     [
         (100, "exactly so"),
         (110, "close"),
-        (50, "right order of magnitude, 2 times too little"),
-        ("1,000", "10 times too much"),
+        (50, "the right order of magnitude, too little by a factor of 2"),
+        ("1,000", "too much by a factor of 10"),
         (0, "100 too little"),
         (-5, "105 too little"),
     ],
@@ -101,6 +102,18 @@ def test_a_click_commits_to_what_is_entered_and_to_nothing_before(question, answ
     assert button.disabled
 
 
+@pytest.mark.parametrize(("question", "guess"), [({"unit": "us"}, 12.0), ({"options": ["a", "b"]}, "b")])
+def test_a_prediction_stays_when_its_cell_is_run_anew(question, guess, monkeypatch):
+    monkeypatch.setattr(predictions, "_in_notebook", lambda: True)
+    monkeypatch.setattr(predictions, "_kept", {})
+    predict("What?", **question).say(guess)
+    again = predict("What?", **question)
+    assert again.guess == guess
+    assert all(part.disabled for part in parts(again.widget()) if isinstance(part, ipywidgets.Button))
+    assert again.guess == guess
+    assert predict("What else?", **question).guess is None
+
+
 # --- checks -----------------------------------------------------------------------------------------------
 
 
@@ -122,6 +135,7 @@ def number(**options) -> Number:
         ("much", False, "Not a number"),
         (float("nan"), False, "finite"),
         ([1], False, "Not a number"),
+        (10**400, False, "Not a number"),
     ],
 )
 def test_a_number_is_judged_with_a_reason(answer, right, words):
@@ -249,7 +263,7 @@ def test_a_lesson_asks_before_it_shows(path):
         if cell.cell_type == "code":
             for name in re.findall(r"reveal\(\s*(\w+),", cell.source):
                 assert asked[name] < index, f"{name} is revealed in the cell that asks"
-            asked |= {name: index for name in re.findall(r"(\w+) = predict\(", cell.source)}
+            asked |= {name: index for name in PREDICTION.findall(cell.source)}
     assert len(asked) >= 2
     assert sorted(asked) == sorted(set(re.findall(r"reveal\(\s*(\w+),", code)))
     assert "slider(" in code
@@ -270,11 +284,13 @@ def test_a_lesson_has_exercises_with_folded_solutions_and_checks(path):
 
 
 def solved(path: Path):
-    """The notebook with the code of each solution as a cell, and the times of its sliders at the end."""
+    """The notebook with a guess at each prediction, the code of each solution, and at the end the sliders' times."""
     notebook = nbformat.read(path, as_version=4)
     cells, solutions = [], []
     for cell in notebook.cells:
         cells.append(cell)
+        for name in PREDICTION.findall(cell.source):
+            cells.append(nbformat.v4.new_code_cell(f"{name}.say({name}.options[0] if {name}.options else 1)"))
         for solution in SOLUTION.findall(cell.source) if cell.cell_type == "markdown" else ():
             for source in PYTHON.findall(solution):
                 cells.append(nbformat.v4.new_code_cell(source))
@@ -288,7 +304,8 @@ def solved(path: Path):
 
 def told(cell) -> str:
     """What a cell shows, as text."""
-    return "\n".join(str(output.get("data", {}).get("text/plain", output.get("text", ""))) for output in cell.outputs)
+    shown = cell.get("outputs", [])
+    return "\n".join(str(output.get("data", {}).get("text/plain", output.get("text", ""))) for output in shown)
 
 
 @pytest.mark.parametrize("path", LESSONS, ids=lesson)
@@ -299,6 +316,8 @@ def test_a_lessons_solutions_are_right_and_its_sliders_answer_in_time(path, tmp_
     where = {"metadata": {"path": str(tmp_path)}}
     client = NotebookClient(notebook, timeout=300, kernel_name="python3", resources=where)
     client.execute(env=environment)
+    for cell in notebook.cells:
+        assert told(cell).count("You said") == cell.source.count("reveal("), cell.source
     checked = [cell for cell in solutions if "check(" in cell.source]
     for cell in checked:
         assert "**Right.**" in told(cell), cell.source

@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "notebooks"
 NOTEBOOKS = sorted(path for path in FOLDER.rglob("*.ipynb") if ".ipynb_checkpoints" not in path.parts)
 OF_EXPERIMENTS = [FOLDER / f"{id}.ipynb" for id in experiments.ids()]
-BESIDE = [FOLDER / "causes.ipynb", FOLDER / "scoreboard.ipynb"]
+BESIDE = [FOLDER / "causes.ipynb", FOLDER / "scoreboard.ipynb", FOLDER / "sensitivity.ipynb"]
 """Notebooks of no figure or table."""
 TIMEOUT = 900
 """Seconds a cell may take: the replays of six systems are half an hour of traffic each."""

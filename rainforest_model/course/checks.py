@@ -61,7 +61,7 @@ class Number:
         """Compare an answer with the computed one."""
         try:
             value = float(answer)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             return Verdict(f"**Not a number.** Answer with a number, in {self.unit}.", False)
         if not math.isfinite(value):
             return Verdict(f"**Not a number.** Answer with a finite number, in {self.unit}.", False)

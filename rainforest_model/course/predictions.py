@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import math
+import sys
 from collections.abc import Sequence
 
 from ..errors import InputError
@@ -83,14 +84,16 @@ class Prediction:
         button = w.Button(description="I predict this", button_style="primary")
         said = w.HTML()
 
-        def commit(_):
-            told = self.say(answer.value)
-            said.value = html.escape(told.text.replace("**", ""))
+        def commit(guess):
+            said.value = html.escape(self.say(guess).text.replace("**", ""))
             if self.guess is not None:
                 said.value += " Now run the next cell."
                 answer.disabled = button.disabled = True
 
-        button.on_click(commit)
+        button.on_click(lambda _: commit(answer.value))
+        if self.guess is not None:
+            answer.value = self.guess if self.options else f"{self.guess:g}"
+            commit(self.guess)
         parts.append(answer if self.options else w.HBox([answer, w.HTML(html.escape(self.unit))]))
         if self.hint:
             parts.append(w.HTML(f"<i>{html.escape(self.hint)}</i>"))
@@ -102,6 +105,9 @@ class Prediction:
 
 def predict(question: str, options: Sequence[str] = (), unit: str = "", hint: str = "") -> Prediction:
     """Ask for a guess; show the result with `reveal` in a later cell.
+
+    A notebook that asks the same again, because its cell is run anew, gets the same prediction: what was predicted
+    stays so until the kernel is restarted.
 
     Parameters
     ----------
@@ -129,7 +135,19 @@ def predict(question: str, options: Sequence[str] = (), unit: str = "", hint: st
     >>> guess
     <Prediction 'How much longer with two cores?': none yet>
     """
-    return Prediction(question, options, unit, hint)
+    asked = Prediction(question, options, unit, hint)
+    if not _in_notebook():
+        return asked
+    return _kept.setdefault((question, asked.options, unit), asked)
+
+
+_kept: dict[tuple, Prediction] = {}
+"""The predictions of this session."""
+
+
+def _in_notebook() -> bool:
+    """Whether IPython runs us, if it is there at all."""
+    return "IPython" in sys.modules and sys.modules["IPython"].get_ipython() is not None
 
 
 def reveal(prediction: Prediction, value: str | float, why: str = "") -> Told:
@@ -187,4 +205,4 @@ def _distance(guess: float, value: float) -> str:
     if off <= CLOSE:
         return "close"
     order = "the right order of magnitude, " if off <= SAME_ORDER else ""
-    return f"{order}{number(off)} times too {'much' if abs(factor) > 1 else 'little'}"
+    return f"{order}too {'much' if abs(factor) > 1 else 'little'} by a factor of {number(off)}"
