@@ -555,7 +555,8 @@ def bench(as_json) -> None:
 def app(port, no_browser, systems, workload, amount, cores, seed, file, frames) -> None:
     """Watch two machines core by core, and move the borders of their OS instances.
 
-    The page is served to this machine only, until Ctrl-C.
+    The page is served to this machine only, until Ctrl-C. Handing a core over takes no simulated time here; what it
+    takes is modelled in tab04_elasticity.
     """
     from . import live
     from .live.offers import offer
@@ -591,9 +592,11 @@ def app(port, no_browser, systems, workload, amount, cores, seed, file, frames) 
     def ready(address: str) -> None:
         click.echo(f"{address}  (Ctrl-C ends it)")
         if not no_browser:
+            import threading
             import webbrowser
 
-            webbrowser.open(address)
+            # A browser in the terminal would otherwise keep the server waiting.
+            threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
 
     try:
         serve(port, ready, sides)

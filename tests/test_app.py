@@ -97,7 +97,7 @@ def shown(page, number) -> dict:
 
 def agree(page) -> list[dict]:
     """The numbers of both sides, when what is shown and what the server says are the same."""
-    for _ in range(100):
+    for _ in range(400):
         told = [api(page, number) for number in range(2)]
         if all(shown(page, number)["serial"] == told[number]["serial"] for number in range(2)):
             break
@@ -122,7 +122,7 @@ def step(page, times=1) -> None:
 
 
 def wait(page, condition) -> None:
-    for _ in range(400):
+    for _ in range(1200):
         if condition():
             return
         page.wait_for_timeout(25)
@@ -266,7 +266,7 @@ def test_a_broken_link_shows_the_default_and_says_so(open_page, broken):
     page.locator("#error", has_text="link").wait_for()
     found = agree(page)
     assert [frame["time"] for frame in found] == [0, 0]
-    titles = [side(page, number).locator("h3").text_content() for number in range(2)]
+    titles = [side(page, number).locator("h2").text_content() for number in range(2)]
     assert titles[0].startswith("Linux")
     assert titles[1].startswith("RainForest")
     step(page)

@@ -318,7 +318,7 @@ def test_overlays_are_tails_that_the_paper_states_of_just_this():
                 )
                 found = {row["claim"]: row for row in overlays(asked)}
                 assert claim.id in found
-                assert found[claim.id]["label"].startswith("paper: ")
+                assert found[claim.id]["label"].startswith("paper, on ")
                 number = claim.value or claim.low or claim.high
                 assert found[claim.id]["value"] == number * (1000 if claim.unit == "s" else 1)
                 drawn.add(claim.id)
@@ -476,7 +476,25 @@ def test_a_link_of_other_machines_is_noticed_at_its_end():
     while talk.restoring:
         told = talk.go_on()
     assert told[0]["type"] == "error"
+    assert told[0]["text"].endswith("here is the usual page instead")
     assert told[-1] == {"type": "state", "link": Pair(default()).link()}
+
+
+def test_a_machine_that_cannot_go_on_says_so_and_its_link_shows_it_as_it_stopped():
+    talk = Conversation("a", [machine(system=id, workload="search", load=2000, cores=1) for id in ("lxc", "xen")])
+    talk.hear({"type": "open", "state": ""})
+    for side in talk._pair.sides:
+        with pytest.raises(SimulationError, match="more requests arrive than are served"):
+            side.advance(60e6)
+    talk.hear({"type": "run"})
+    error, *told = talk.go_on()
+    assert (error["type"], talk.running) == ("error", False)
+    assert "found its queue full" in error["text"]
+    again = Conversation("b")
+    again.hear({"type": "open", "state": told[-1]["link"]})
+    while again.restoring:
+        again.go_on()
+    assert list(map(same, again.latest)) == list(map(same, talk.latest))
 
 
 # --- conversations ----------------------------------------------------------------------------------------
@@ -706,6 +724,7 @@ def test_a_broken_link_opens_the_default_with_a_message(state):
     async def main():
         async with served() as (_, port), page_of(port, state, until="error") as page:
             assert page.opened[-1]["text"].startswith("link: ")
+            assert page.opened[-1]["text"].endswith("here is the usual page instead")
             layouts = [m["layout"] for m in page.opened if m["type"] == "layout"]
             assert [one["system"] for one in layouts] == ["linux-4.9.40", "rainforest"]
             await page.ask(type="step")

@@ -87,9 +87,10 @@ class Conversation:
         try:
             return self._catch_up() if self.restoring else self._step({})
         except (InputError, SimulationError) as error:
-            replayed, self.running, self.restoring = self.restoring, False, False
-            told = [self._error(error, None)]
-            return told + (self._begin(Pair(self._usual, each=self._each)) if replayed else self._state())
+            if self.restoring:
+                return [self._instead(error), *self._begin(self._usual_pair())]
+            self.running = False
+            return [self._error(error, None), *self._state()]
 
     def _catch_up(self) -> list[Message]:
         if not self._pair.catch_up():
@@ -102,11 +103,11 @@ class Conversation:
     def _open(self, message: Message) -> list[Message]:
         text = message.get("state") or ""
         if not text:
-            return self._begin(Pair(self._usual, each=self._each))
+            return self._begin(self._usual_pair())
         try:
             pair = Pair.of_link(text, each=self._each)
         except InputError as error:
-            return [*self._begin(Pair(self._usual, each=self._each)), self._error(error, None)]
+            return [*self._begin(self._usual_pair()), self._instead(error)]
         return self._begin(pair, restoring=True)
 
     def _configure(self, message: Message) -> list[Message]:
@@ -147,6 +148,12 @@ class Conversation:
 
     # --- what is said -------------------------------------------------------------------------------------------------
 
+    def _usual_pair(self) -> Pair:
+        return Pair(self._usual, each=self._each)
+
+    def _instead(self, error: Exception) -> Message:
+        return self._error(f"{error}; here is the usual page instead", None)
+
     def _begin(self, pair: Pair, restoring: bool = False) -> list[Message]:
         self._pair, self.running, self.restoring = pair, False, restoring
         layouts = [{"type": "layout", "side": side, "layout": session.layout()}
@@ -181,7 +188,7 @@ class Conversation:
         return [] if self.restoring else [{"type": "state", "link": self._pair.link()}]
 
     @staticmethod
-    def _error(error: Exception, side: int | None) -> Message:
+    def _error(error: Exception | str, side: int | None) -> Message:
         return {"type": "error", "side": side, "text": " ".join(str(error).split())}
 
 

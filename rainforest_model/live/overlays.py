@@ -27,6 +27,8 @@ class Setting(Description):
     workload, machine : str
     load : float
     cores : int
+    on : str
+        What the workload has of the machine, in words: true until cores are moved.
     statistic : {"p99", "p50"}
     """
 
@@ -35,6 +37,7 @@ class Setting(Description):
     machine: Name
     load: float
     cores: int
+    on: Name
     statistic: Literal["p99", "p50"] = "p99"
 
     def holds(self, configuration: Configuration) -> bool:
@@ -79,7 +82,7 @@ def overlays(configuration: Configuration) -> list[dict]:
             bound = "" if stated.value is not None else " at least" if stated.low is not None else " at most"
             number = next(n for n in (stated.value, stated.low, stated.high) if n is not None)
             found.append({
-                "claim": stated.id, "label": f"paper: {_NAMES[setting.statistic]}{bound}",
+                "claim": stated.id, "label": f"paper, on {setting.on}: {_NAMES[setting.statistic]}{bound}",
                 "value": nanoseconds(number, stated.unit) / _NS[configuration.offer.unit],
             })
     return found

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 
 from ..errors import InputError
+from ..simulation import SimulationError
 from ..units import TICKS_PER_NS
 from . import link
 from .configuration import Configuration, configuration
@@ -225,5 +226,9 @@ def _replay(
 def _advance(session: Session, tick: int) -> Iterator[None]:
     stretch = max(1, session.window // _STRETCH)
     while session.now < tick:
-        session.advance_to(min(tick, session.now + stretch))
+        try:
+            session.advance_to(min(tick, session.now + stretch))
+        except SimulationError:
+            if session.now != tick:
+                raise  # else the link is of the moment at which the machine could not go on
         yield

@@ -115,7 +115,8 @@ class _Live(_Local, WebSocketHandler):
         while self._talk.running or self._talk.restoring:
             began = time.monotonic()
             await self._take_turn(self._frame)
-            await asyncio.sleep(max(0.001, 1 / FRAMES_A_SECOND - (time.monotonic() - began)))
+            rest = 0 if self._talk.restoring else 1 / FRAMES_A_SECOND - (time.monotonic() - began)
+            await asyncio.sleep(max(0.001, rest))  # a click takes its turn meanwhile
 
     def _frame(self) -> list[Message]:
         going = self._talk.running or self._talk.restoring  # a click may have ended it meanwhile

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from ..errors import InputError
 from .assets import ASSETS, asset
 from .player import player
 
@@ -16,6 +17,8 @@ def __getattr__(name: str):
     """Import the widget, and anywidget with it, when it is asked for."""
     if name != "MachineView":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from .widget import MachineView
-
+    try:
+        from .widget import MachineView
+    except ModuleNotFoundError as missing:
+        raise InputError(f"{missing.name} is not installed: pip install 'rainforest-model[app]'", key=name) from None
     return MachineView

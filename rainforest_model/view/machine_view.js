@@ -572,7 +572,7 @@ function tailChart(layout, reached) {
     const decades = Math.log10(top / bottom);
     const y = (value) => inner.bottom - (Math.log10(value / bottom) / decades) * (inner.bottom - MARGIN.top);
 
-    const labelled = decades > 3 ? steps.filter((step) => /^[^25]*1/.test(step.toExponential())) : steps;
+    const labelled = decades > 3 ? steps.filter((step) => step.toExponential().startsWith("1e")) : steps;
     const across = (value) => svg("line", { x1: MARGIN.left, x2: inner.right, y1: y(value), y2: y(value) });
     const axis = [...steps.map(across), ...labelled.map((step) => svg("text",
       { x: MARGIN.left - 6, y: y(step) + 4, "text-anchor": "end" }, figures(step)))];
@@ -683,8 +683,8 @@ function tailChart(layout, reached) {
 function numbers(layout) {
   const unit = unitName(layout.unit);
   const cell = (name, id, title) => {
-    const value = html("span", { class: "value", "data-id": id }, "–");
-    return { value, node: html("div", { class: "number", title }, html("span", { class: "name" }, name), value) };
+    const value = html("dd", { class: "value", "data-id": id }, "–");
+    return { value, node: html("div", { class: "number", title }, html("dt", { class: "name" }, name), value) };
   };
   const made = {
     p99: cell("99th percentile", "p99", "of all calls since the measurement began"),
@@ -692,7 +692,7 @@ function numbers(layout) {
     n: cell("calls", "n", "finished since the measurement began"),
     time: cell("simulated time", "time", "since the machine was switched on"),
   };
-  const node = html("div", { class: "numbers" }, ...Object.values(made).map(({ node }) => node));
+  const node = html("dl", { class: "numbers" }, ...Object.values(made).map(({ node }) => node));
   function put(id, value, text) {
     attribute(made[id].value, "data-value", value ?? "");
     write(made[id].value, text);
@@ -744,7 +744,7 @@ export function machineView({ model, el }) {
     const help = html("p", { id: "help", class: "help" }, layout.can_move ? HELP : "Arrow keys go from core to core.");
     const where = `${layout.workload} on ${layout.machine}`;
     const view = html("section", { class: "view", "aria-label": `${layout.title}, ${where}` },
-      html("header", {}, html("h3", {}, layout.title), html("p", {}, where)),
+      html("header", {}, html("h2", {}, layout.title), html("p", {}, where)),
       html("div", { class: "machine" }, cores.node, instances.node, help, words, alarm),
       ...share.nodes, figures.node, chart.node, spoken);
     root.replaceChildren(view);
@@ -949,7 +949,7 @@ const STYLE = `
 }
 * { box-sizing: border-box; }
 [hidden] { display: none !important; }
-p, h3, ul, figure { margin: 0; padding: 0; }
+p, h2, ul, dl, dd, figure { margin: 0; padding: 0; }
 button { font: inherit; color: inherit; }
 :focus-visible { outline: 3px solid var(--accent); outline-offset: 2px; }
 .unseen { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
@@ -958,7 +958,7 @@ button { font: inherit; color: inherit; }
   container-type: inline-size; }
 .machine { display: grid; flex: 1; gap: 10px; align-content: start; }
 header { display: flex; flex-wrap: wrap; gap: 0 10px; align-items: baseline; }
-h3 { font-size: 17px; font-weight: 650; }
+h2 { font-size: 17px; font-weight: 650; }
 header p, .help, .caption { color: var(--faint); font-size: 12.5px; }
 
 .board { display: flex; flex-wrap: wrap; gap: 10px; justify-content: center; }

@@ -115,6 +115,11 @@ function makeSide(side) {
   const model = new Model({}, (message) => send({ side, ...message }));
   machineView({ model, el: section.querySelector(".machine") });
 
+  /** Fill a field, unless somebody is typing into it. */
+  function put(field, value) {
+    if (field !== document.activeElement) field.value = value;
+  }
+
   const offered = () => choices.workloads.find(({ id }) => id === workload.value);
 
   /** Name, unit and bounds of the load, which each workload has its own of. */
@@ -123,7 +128,7 @@ function makeSide(side) {
     form.querySelector(".what").textContent = name ?? "load";
     form.querySelector(".unit").textContent = unit ?? "";
     Object.assign(load, { min: low ?? "", max: high ?? "" });
-    load.value = value ?? usual ?? "";
+    put(load, value ?? usual ?? "");
   }
 
   workload.addEventListener("change", () => describeLoad());
@@ -148,7 +153,8 @@ function makeSide(side) {
         if (chosen) select.value = chosen;
       }
       const { low, high, value } = choices.cores ?? { low: 1 };
-      Object.assign(cores, { min: low, max: high ?? "", value: value ?? cores.value });
+      Object.assign(cores, { min: low, max: high ?? "" });
+      put(cores, value ?? cores.value);
       describeLoad();
     },
     show(layout) {
@@ -156,7 +162,7 @@ function makeSide(side) {
       system.value = layout.system;
       workload.value = layout.workload;
       describeLoad(layout.load ?? (before?.workload === layout.workload ? load.value : undefined));
-      cores.value = layout.cores ?? layout.sockets.flat().length;
+      put(cores, layout.cores ?? layout.sockets.flat().length);
       const anew = { history: [], reach: null, span: null, machine: layout };
       for (const [name, value] of Object.entries(anew)) model.set(name, value);
     },

@@ -72,5 +72,5 @@ function play(record) {
 
 unpack(document.getElementById("record").textContent).then(play, () => {
   document.getElementById("fault").textContent =
-    "The recording in this file cannot be read: the file is damaged, or the browser older than 2023.";
+    "The recording in this file cannot be read: the file is damaged, or the browser older than 2024.";
 });
