@@ -128,7 +128,7 @@ _OFFERS = {offer.id: offer for offer in (
     _search("search", "Search in one OS instance; the other has cores to give", 1),
     _search("search_split", "Search on two back ends, each with half the index", 2),
     Offer(
-        "memcached", mc.memcached.title, Amount("servers", "in all", 1, 40, 40), _processes(mc.memcached, pinned=True),
+        "memcached", mc.memcached.title.removeprefix("memcached: "), Amount("servers", "in all", 1, 40, 40), _processes(mc.memcached, pinned=True),
         "us", 10_000, 1000, instances=4, machine="S-B", cores=40, costs={"slab_line": mc.description().slab_line},
     ),
 )}
