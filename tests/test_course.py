@@ -9,7 +9,7 @@ from pathlib import Path
 import ipywidgets
 import nbformat
 import pytest
-from nbclient import NotebookClient
+from notebook_client import Client
 
 import rainforest_model
 from rainforest_model import theory
@@ -325,7 +325,7 @@ def test_a_lessons_solutions_are_right_and_its_sliders_answer_in_time(path, tmp_
     package = Path(rainforest_model.__file__).resolve().parents[1]
     environment = {**os.environ, "PYTHONPATH": str(package), "IPYTHONDIR": str(tmp_path / "ipython")}
     where = {"metadata": {"path": str(tmp_path)}}
-    client = NotebookClient(notebook, timeout=300, kernel_name="python3", resources=where)
+    client = Client(notebook, timeout=300, kernel_name="python3", resources=where)
     client.execute(env=environment)
     for cell in notebook.cells:
         assert told(cell).count("You said") == cell.source.count("reveal("), cell.source
