@@ -29,8 +29,9 @@ from .opcodes import (
 )
 from .opcodes import FLUSH as FLUSH_CODE
 
-_TAKING = (ENTER_KERNEL, TICKET_LOCK, QUEUE_LOCK, MUTEX_LOCK, READ_LOCK, WRITE_LOCK)
-_GIVING = (LEAVE_KERNEL, TICKET_UNLOCK, QUEUE_UNLOCK, MUTEX_UNLOCK, READ_UNLOCK, WRITE_UNLOCK)
+_LOCKING = (TICKET_LOCK, QUEUE_LOCK, MUTEX_LOCK, READ_LOCK, WRITE_LOCK)
+_UNLOCKING = (TICKET_UNLOCK, QUEUE_UNLOCK, MUTEX_UNLOCK, READ_UNLOCK, WRITE_UNLOCK)
+_TAKING, _GIVING = (ENTER_KERNEL, *_LOCKING), (LEAVE_KERNEL, *_UNLOCKING)
 
 (
     SPIN_LOCK, SLEEPING_LOCK, RW_LOCK, LINE, COUNTER, QUEUE,
@@ -291,11 +292,16 @@ class Tables:
             Whether before each operation its thread holds no lock and is not in the kernel; and whether it has
             a part. Programs are nested, so counting row by row tells.
         """
-        opens = np.isin(self.ops[:, 0], _TAKING).astype(int)
-        closes = np.isin(self.ops[:, 0], _GIVING).astype(int)
-        depth = np.cumsum(opens - closes) - (opens - closes)
-        given = np.isin(self.ops[:, 0], (RECEIVE_PART,)).astype(int) - np.isin(self.ops[:, 0], (GATHER,))
-        return depth == 0, (np.cumsum(given) - given) > 0
+        return self._depth(_TAKING, _GIVING) == 0, self._depth((RECEIVE_PART,), (GATHER,)) > 0
+
+    def locked(self) -> np.ndarray:
+        """Where a thread holds a lock: bool[operations], before each of them."""
+        return self._depth(_LOCKING, _UNLOCKING) > 0
+
+    def _depth(self, opening, closing) -> np.ndarray:
+        """How many operations before each one have opened what none has closed."""
+        steps = np.isin(self.ops[:, 0], opening).astype(int) - np.isin(self.ops[:, 0], closing)
+        return np.cumsum(steps) - steps
 
     def uses(self, *codes: int) -> bool:
         """Whether any operation has one of these codes."""

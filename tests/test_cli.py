@@ -23,8 +23,8 @@ from rainforest_model.workloads import workloads
 ROOT = Path(__file__).resolve().parents[1]
 HEAVY = ("numpy", "numba", "pandas", "scipy", "matplotlib", "mesa", "pydantic")
 COMMANDS = (
-    "list", "reproduce", "score", "explain", "simulate", "sensitivity", "replay", "sweep", "validate", "calibrate",
-    "bench",
+    "list", "reproduce", "score", "explain", "sensitivity", "simulate", "replay", "sweep", "measure", "app", "quiz",
+    "validate", "calibrate", "bench",
 )
 
 

@@ -135,6 +135,17 @@ def test_no_file_names_a_path_of_somebodys_machine():
     assert not found, "\n".join(found)
 
 
+def test_the_wheel_holds_what_a_browser_gets_and_what_is_described():
+    wheel = pytest.importorskip("hatchling.builders.wheel")
+    inside = {file.distribution_path for file in wheel.WheelBuilder(str(ROOT)).recurse_included_files()}
+    view = ROOT / "rainforest_model" / "view"
+    scripts = [path for path in view.iterdir() if path.suffix in (".js", ".css", ".html")]
+    assert len(scripts) >= 6
+    assert {path.relative_to(ROOT).as_posix() for path in scripts} <= inside
+    assert "rainforest_model/data/machines/S-A.toml" in inside
+    assert not [path for path in inside if "data/results" in path]
+
+
 # --- notebooks --------------------------------------------------------------------------------------------
 
 

@@ -39,7 +39,7 @@ def _followed(table, path: Iterable[str | int], absent: bool) -> tuple[list[str 
     path = list(path)
     keys, value = [], table
     for place, key in enumerate(path, start=1):
-        indexed = isinstance(value, list | tuple) and isinstance(key, int)
+        indexed = isinstance(value, list | tuple) and isinstance(key, int) and key < len(value)
         if indexed or (isinstance(value, dict) and key in value):
             value = value[key]
         elif absent and place == len(path):

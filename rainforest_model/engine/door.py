@@ -76,7 +76,7 @@ class CompiledEngine:
         """Go on until the tick `until`; `on_slice` is called with the time now and then."""
         if self._a[arena.STATUS] != arena.FINE:
             return _REASONS[int(self._a[arena.STATUS])]
-        while not loop.run(self._a, self._tree, self._f, self._hist, until, SLICE_EVENTS):
+        while not self._process(until):
             status = int(self._a[arena.STATUS])
             if status == arena.NEW_MIX:
                 self._solve()
@@ -86,6 +86,10 @@ class CompiledEngine:
             if on_slice is not None:
                 on_slice(self.now)
         return StopReason.DEADLOCK if self._all_wait() else StopReason.REACHED
+
+    def _process(self, until: int) -> bool:
+        """Process a slice of events; whether `until` was reached."""
+        return loop.run(self._a, self._tree, self._f, self._hist, until, SLICE_EVENTS)
 
     def _solve(self) -> None:
         """Add the slowdowns of the present mix to those that the loop remembers."""

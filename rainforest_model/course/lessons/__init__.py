@@ -1,0 +1,1 @@
+"""The exercises of each notebook of the course: ``lesson_<number>.EXERCISES`` by name."""
