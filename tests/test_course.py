@@ -9,10 +9,10 @@ from pathlib import Path
 import ipywidgets
 import nbformat
 import pytest
-from notebook_client import Client
 
 import rainforest_model
 from rainforest_model import theory
+from rainforest_model.book.client import Client
 from rainforest_model.course import Choice, Number, Trial, Wrong, check, predict, predictions, reveal, sliders
 from rainforest_model.course.checks import exercise, known
 from rainforest_model.errors import InputError

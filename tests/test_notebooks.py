@@ -8,10 +8,10 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from notebook_client import Client
 
 import rainforest_model
 from rainforest_model import experiments, gallery, paper, resources, results
+from rainforest_model.book.client import Client
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "notebooks"

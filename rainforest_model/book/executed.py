@@ -102,8 +102,9 @@ class Executed:
             If it is interrupted; its kernel has ended then.
         """
         import nbformat
-        from nbclient import NotebookClient
         from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+
+        from .client import Client
 
         notebook = with_quality(nbformat.read(path, as_version=4), self.quality)
         with tempfile.TemporaryDirectory(prefix="rainforest-book-") as scratch:
@@ -113,7 +114,7 @@ class Executed:
             own = {
                 "PYTHONPATH": os.pathsep.join(search), "IPYTHONDIR": str(Path(scratch, "ipython")), PRINTED: "1",
             }
-            client = NotebookClient(
+            client = Client(
                 notebook, timeout=TIMEOUT_S, kernel_name="python3", resources={"metadata": {"path": str(work)}},
                 shutdown_kernel="immediate",
             )

@@ -1,5 +1,7 @@
 """Executes notebooks with sliders without the wait that nbclient 0.11 runs into now and then on a loaded machine."""
 
+from __future__ import annotations
+
 from nbclient import NotebookClient
 from nbclient.output_widget import OutputWidget
 
