@@ -12,7 +12,7 @@ INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup reproduce test lab lock clean
+.PHONY: help setup reproduce test lab book lock clean
 
 help:  ## show this list
 	@echo "usage: make TARGET [PYTHON=python3.12] [QUALITY=quick]"
@@ -29,6 +29,9 @@ test: setup  ## run the tests
 
 lab: setup  ## open JupyterLab on notebooks/
 	$(BIN)/jupyter lab --LabApp.default_url=/lab/tree/notebooks $(LABFLAGS)
+
+book: setup  ## make a static site of all notebooks, executed, in build/book/site (ten minutes at first)
+	$(BIN)/python -m rainforest_model.book --quality $(QUALITY)
 
 lock:  ## renew requirements.lock from pyproject.toml (needs uv; UVFLAGS=--upgrade takes newer releases)
 	$(UV) pip compile pyproject.toml --all-extras --group build --universal --python-version 3.11 \

@@ -9,10 +9,10 @@ from pathlib import Path
 import ipywidgets
 import nbformat
 import pytest
-from nbclient import NotebookClient
 
 import rainforest_model
 from rainforest_model import theory
+from rainforest_model.book.client import Client
 from rainforest_model.course import Choice, Number, Trial, Wrong, check, predict, predictions, reveal, sliders
 from rainforest_model.course.checks import exercise, known
 from rainforest_model.errors import InputError
@@ -35,6 +35,17 @@ def test_nothing_is_revealed_before_a_prediction():
     assert "not predicted yet" in told.text
     assert "12.5" not in told.text
     assert "lock" not in told.text
+
+
+def test_where_nobody_can_be_asked_the_value_is_folded(monkeypatch):
+    monkeypatch.setenv(predictions.PRINTED, "1")
+    told = reveal(predict("How long?", unit="us"), 12.5, "Because of the lock.").text
+    assert told.startswith("<details><summary>")
+    assert "It is **12.5 us**. Because of the lock." in told
+    guess = predict("Which is slower?", ["Linux", "RainForest"])
+    assert "It is **Linux**." in reveal(guess, "Linux").text
+    guess.say("Linux")
+    assert "so it is" in reveal(guess, "Linux").text
 
 
 @pytest.mark.parametrize(
@@ -314,7 +325,7 @@ def test_a_lessons_solutions_are_right_and_its_sliders_answer_in_time(path, tmp_
     package = Path(rainforest_model.__file__).resolve().parents[1]
     environment = {**os.environ, "PYTHONPATH": str(package), "IPYTHONDIR": str(tmp_path / "ipython")}
     where = {"metadata": {"path": str(tmp_path)}}
-    client = NotebookClient(notebook, timeout=300, kernel_name="python3", resources=where)
+    client = Client(notebook, timeout=300, kernel_name="python3", resources=where)
     client.execute(env=environment)
     for cell in notebook.cells:
         assert told(cell).count("You said") == cell.source.count("reveal("), cell.source

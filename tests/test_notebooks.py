@@ -8,10 +8,10 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from nbclient import NotebookClient
 
 import rainforest_model
 from rainforest_model import experiments, gallery, paper, resources, results
+from rainforest_model.book.client import Client
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "notebooks"
@@ -51,7 +51,7 @@ def run(path: Path, folder: Path):
     notebook = nbformat.read(path, as_version=4)
     package = Path(rainforest_model.__file__).resolve().parents[1]
     environment = {**os.environ, "PYTHONPATH": str(package), "IPYTHONDIR": str(folder.parent / "ipython")}
-    client = NotebookClient(
+    client = Client(
         notebook, timeout=TIMEOUT, kernel_name="python3", resources={"metadata": {"path": str(folder)}}
     )
     client.execute(env=environment)

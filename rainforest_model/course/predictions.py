@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import math
+import os
 import sys
 from collections.abc import Sequence
 
@@ -14,6 +15,8 @@ CLOSE = 1.25
 """A guess within this factor is called close."""
 SAME_ORDER = 3.0
 """A guess within this factor has the right order of magnitude."""
+PRINTED = "RAINFOREST_PRINTED"
+"""Variable of the environment that says that the notebook will be read, not run: nobody can be asked."""
 
 
 class Prediction:
@@ -153,6 +156,8 @@ def _in_notebook() -> bool:
 def reveal(prediction: Prediction, value: str | float, why: str = "") -> Told:
     """Compare a prediction with what came out; without one, say only that there is none.
 
+    Where nobody can be asked, as in the book (`PRINTED`), the value is told folded.
+
     Parameters
     ----------
     prediction : Prediction
@@ -181,6 +186,9 @@ def reveal(prediction: Prediction, value: str | float, why: str = "") -> Told:
     """
     if prediction.options and value not in prediction.options:
         raise InputError("is none of the options", key="value", value=value)
+    if prediction.guess is None and os.environ.get(PRINTED):
+        told = f"**{value}**" if prediction.options else f"**{number(value)} {prediction.unit}**"
+        return Told(f"<details><summary>Predict, then look</summary>\n\nIt is {told}. {why}\n</details>")
     if prediction.guess is None:
         return Told("*You have not predicted yet.* Answer the question above, then run this cell again.")
     if prediction.options:

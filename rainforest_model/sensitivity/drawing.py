@@ -25,7 +25,7 @@ def _studies(found: Results, table: str) -> list[str]:
 def figure(found: Results):
     """Total indices, a panel for each study that has some, and the orderings of all below."""
     shared, ordered = _studies(found, "indices"), _studies(found, "orderings")
-    heights = [_factors(found, id) * _CELL + 0.55 for id in shared]
+    heights = [_factors(found, id) * _CELL + 0.65 for id in shared]
     lines = sum(1 + (found.frames["orderings"].study == id).sum() for id in ordered)
     heights.append(max(lines, 1) * _ROW + 0.4)
     with plots.style():
@@ -55,7 +55,7 @@ def _indices(ax, found: Results, id: str) -> None:
             color = "white" if share > _DARK else "black"
             ax.text(x, y, f"{max(share, 0):.2f}", ha="center", va="center", color=color, size=_SMALL)
     names = [output.split(", ", 1) for output in table.columns]
-    ax.set_xticks(range(len(names)), [name[1].replace(" over ", "\nover ") for name in names], size=_SMALL)
+    ax.set_xticks(range(len(names)), [name[1].replace(" over ", "\nover\n") for name in names], size=_SMALL)
     ax.set_yticks(range(len(table)), table.index, size=_SMALL)
     ax.tick_params(length=0)
     ax.grid(visible=False)
@@ -87,7 +87,7 @@ def _orderings(ax, found: Results, ids: list[str]) -> None:
     ax.grid(visible=False, axis="y")
     ax.set_ylim(y - 0.4, -0.6)
     ax.set_xlim(-2, 102)
-    ax.set_xlabel("points in which the ordering holds (%); hollow: replications at the described values")
+    ax.set_xlabel("share of points (%); hollow: of replications, as described")
 
 
 def describe_figure(found: Results) -> str:

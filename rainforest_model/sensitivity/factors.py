@@ -74,7 +74,8 @@ class Factor:
 
     def at(self, u: float) -> float:
         """The value at a place `u` in [0, 1] of its range, in its unit."""
-        return self._axis.at(u)
+        low, high = self.parameter.range
+        return min(max(self._axis.at(u), low), high)  # an axis rounds
 
     def values(self, u: float) -> dict[str, float]:
         """The value at `u` for each of its parameters."""
