@@ -14,16 +14,21 @@ QUIET = ("--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--disable-
 
 @pytest.fixture(scope="module")  # not longer: its event loop is in the way of others'
 def browser():
-    """A headless Chromium; where none is installed the test is skipped, but fails in continuous integration."""
+    """A headless Chromium; where there is none the test is skipped, but fails in continuous integration."""
+    refuse = pytest.fail if os.environ.get("CI") else pytest.skip
     path = next(filter(None, map(shutil.which, CHROMIUM)), None)
     if path is None:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)("no Chromium is installed")
+        refuse("no Chromium is installed")
     from playwright.sync_api import sync_playwright
 
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=path, args=list(QUIET))
-        yield chromium
-        chromium.close()
+    try:
+        playwright = sync_playwright().start()
+    except Exception as error:  # its own word for all that keeps its driver from starting
+        refuse(f"the driver of Chromium does not start ({error}); a bare Debian lacks libatomic1")
+    chromium = playwright.chromium.launch(executable_path=path, args=list(QUIET))
+    yield chromium
+    chromium.close()
+    playwright.stop()
 
 
 @pytest.fixture

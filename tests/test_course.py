@@ -324,10 +324,13 @@ def test_a_lessons_solutions_are_right_and_its_sliders_answer_in_time(path, tmp_
     notebook, solutions, timing = solved(path)
     package = Path(rainforest_model.__file__).resolve().parents[1]
     environment = {**os.environ, "PYTHONPATH": str(package), "IPYTHONDIR": str(tmp_path / "ipython")}
-    where = {"metadata": {"path": str(tmp_path)}}
-    client = Client(notebook, timeout=300, kernel_name="python3", resources=where)
+    here = tmp_path / "empty"
+    here.mkdir()
+    client = Client(notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": str(here)}})
     client.execute(env=environment)
+    assert not list(here.iterdir()), "the lesson leaves files"
     for cell in notebook.cells:
+        assert not [output for output in cell.get("outputs", []) if output.get("name") == "stderr"], cell.source
         assert told(cell).count("You said") == cell.source.count("reveal("), cell.source
     checked = [cell for cell in solutions if "check(" in cell.source]
     for cell in checked:
