@@ -212,6 +212,7 @@ def test_an_interrupt_ends_the_kernel_and_is_one(tmp_path):
             os.kill(os.getpid(), signal.SIGINT)
 
     over, interrupter = threading.Event(), threading.Thread(target=interrupt)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
     interrupter.start()
     try:
         with pytest.raises(KeyboardInterrupt):
@@ -219,6 +220,7 @@ def test_an_interrupt_ends_the_kernel_and_is_one(tmp_path):
     finally:
         over.set()
         interrupter.join()
+        signal.signal(signal.SIGINT, before)
     with pytest.raises(ProcessLookupError):
         os.kill(int(mark.read_text()), 0)
     assert not (tmp_path / "kept").exists()

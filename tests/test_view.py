@@ -488,7 +488,7 @@ def test_step_run_and_pause_go_to_both_sides(new_page, server):
     page.get_by_role("button", name="Pause").click()
     assert heard(server, page, "pause") == {"type": "pause", "side": None}
     page.locator(".step:enabled").wait_for()
-    assert page.get_by_role("button", name="Run").is_visible()
+    page.get_by_role("button", name="Run").wait_for()
 
 
 def test_both_charts_have_one_scale_and_the_tails_are_compared(new_page, server):
