@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -56,7 +57,8 @@ def run(path: Path, folder: Path):
     client = Client(
         notebook, timeout=TIMEOUT, kernel_name="python3", resources={"metadata": {"path": str(folder)}}
     )
-    client.execute(env=environment)
+    with asyncio.Runner() as runner:  # `execute` would leave the event loop of its thread open
+        runner.run(client.async_execute(env=environment))
     return notebook
 
 
