@@ -70,53 +70,67 @@ def run(
     """
     statistics = tuple(dict.fromkeys([*USUAL, *(o.statistic for o in plan.sweep.outputs if o.is_latency)]))
     done, missing = Done(plan), []
-    for point in plan.points:
-        failure = store.failure(point.asked)
-        content = store.content(point.asked)
+    for alike in _by_question(plan.points):
+        asked = alike[0].asked
+        failure = store.failure(asked)
+        content = store.content(asked)
         found = _enough(store.outcomes(content), plan, statistics) if content else None
         if found is not None:
-            done.outcomes[point.number] = found
+            done.outcomes |= {point.number: found for point in alike}
         elif failure is not None:
-            done.failures[point.number] = failure
+            done.failures |= {point.number: failure for point in alike}
         else:
-            missing.append(point)
+            missing.append(alike)
     done.kept = len(done.outcomes) + len(done.failures)
     if missing:
         _answer(done, missing, store, workers, statistics, progress or (lambda done, expected: None))
     return done
 
 
+def _by_question(points: Iterable[Point]) -> list[list[Point]]:
+    """Points that ask the same, as where a whole number is met more than once: answered, kept and read once."""
+    found: dict[str, list[Point]] = {}
+    for point in points:
+        found.setdefault(point.asked, []).append(point)
+    return list(found.values())
+
+
 def _answer(
-    done: Done, missing: list[Point], store: Store, workers: Workers, statistics: tuple[str, ...],
+    done: Done, missing: list[list[Point]], store: Store, workers: Workers, statistics: tuple[str, ...],
     progress: Callable[[int, int], None],
 ) -> None:
     plan = done.plan
     known = {content: _complete(store.outcomes(content), statistics) for content in store.contents()}
     context = Context(plan.bases, plan.sweep.seed, plan.sweep.replications, statistics, known)
-    jobs = [Job(point.number, point.base, plan.changes(point)) for point in missing]
+    jobs = [Job(first.number, first.base, plan.changes(first)) for first, *_ in missing]
     _refuse_unknown_keys(plan, jobs)
-    points = {point.number: point for point in missing}
+    asking = {alike[0].number: alike for alike in missing}
+    expected, count = sum(map(len, missing)), 0
     with closing(workers.answers(context, jobs)) as answers:
-        for count, answer in enumerate(answers, start=1):
-            _keep(done, points[answer.number], answer, store, statistics)
-            progress(count, len(missing))
+        for answer in answers:
+            alike = asking[answer.number]
+            _keep(done, alike, answer, store, statistics)
+            count += len(alike)
+            progress(count, expected)
 
 
-def _keep(done: Done, point: Point, answer: Answer, store: Store, statistics: tuple[str, ...]) -> None:
+def _keep(done: Done, alike: list[Point], answer: Answer, store: Store, statistics: tuple[str, ...]) -> None:
     if answer.unknown:
         raise UnknownKeyError(answer.failure, file=done.plan.path)
+    asked = alike[0].asked
     if answer.failure:
-        done.failures[point.number] = answer.failure
+        done.failures |= {point.number: answer.failure for point in alike}
         if answer.final:
-            store.put_failure(point.asked, answer.failure)
+            store.put_failure(asked, answer.failure)
         return
-    store.put(point.asked, answer.content, answer.outcomes)
+    store.put(asked, answer.content, answer.outcomes)
     found = _enough(store.outcomes(answer.content), done.plan, statistics)
     if found is None:
-        raise SimulationError(f"{store.path}: point {point.number} was written, and is not there: the disk forgets")
-    done.outcomes[point.number] = found
+        raise SimulationError(f"{store.path}: point {answer.number} was written, and is not there: the disk forgets")
+    done.outcomes |= {point.number: found for point in alike}
     done.simulated_s += answer.seconds
-    done.kept += not answer.outcomes
+    if not answer.outcomes:
+        done.kept += len(alike)
 
 
 def _refuse_unknown_keys(plan: Plan, jobs: list[Job]) -> None:

@@ -62,7 +62,7 @@ class Store:
         self.damaged = 0
         self._content: dict[str, str] = {}
         self._failed: dict[str, int] = {}
-        self._places: dict[str, tuple[int, ...]] = {}
+        self._places: dict[str, list[int]] = {}
         self._synced = time.monotonic()
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -161,7 +161,7 @@ class Store:
             self._failed[asked] = place
             return
         self._content[asked] = content
-        self._places[content] = (*self._places.get(content, ()), place)
+        self._places.setdefault(content, []).append(place)
 
     # --- writing
 
