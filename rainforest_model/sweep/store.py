@@ -125,7 +125,7 @@ class Store:
             newline = piece.find(b"\n")
             line += piece if newline < 0 else piece[:newline + 1]
         parts = _parts(line)
-        return parts[2] if parts else {}  # damaged since it was indexed: as if it were not there
+        return json.loads(parts[2]) if parts else {}  # damaged since it was indexed: as if it were not there
 
     def _read(self, place: int, size: int) -> bytes:
         os.lseek(self._file, place, os.SEEK_SET)
@@ -138,19 +138,19 @@ class Store:
         with os.fdopen(os.dup(self._file), "rb") as file:
             file.seek(0)
             for line in file:
-                keys = _keys(line)
-                if keys is None:
+                parts = _parts(line)
+                if parts is None:
                     self.damaged += bool(line.strip())
-                elif keys[0] == _HEAD:
-                    if keys[1] != str(VERSION):
+                elif parts[0] == _HEAD:
+                    if parts[1] != str(VERSION):
                         raise self._misfit(
-                            f"is a store of version {keys[1]}, and this program writes version {VERSION}; "
+                            f"is a store of version {parts[1]}, and this program writes version {VERSION}; "
                             "name another one with --store"
                         )
                     sound += 1
                 else:
                     sound += 1
-                    self._note(*keys, place)
+                    self._note(*parts[:2], place)
                 place += len(line)
         if place and not sound:
             raise self._misfit("is no store of sweeps, or nothing of it can be read; name another one with --store")
@@ -216,20 +216,13 @@ def _checked(line: bytes) -> bytes | None:
     return line[9:-1] if right else None
 
 
-def _keys(line: bytes) -> tuple[str, str] | None:
+def _parts(line: bytes) -> tuple[str, str, bytes] | None:
+    """A sound line's two keys, and what it tells as JSON."""
     body = _checked(line)
     if body is None:
         return None
-    asked, content, _ = body.split(b" ", 2)
-    return asked.decode(), content.decode()
-
-
-def _parts(line: bytes) -> tuple[str, str, dict] | None:
-    body = _checked(line)
-    if body is None:
-        return None
-    asked, content, told = body.decode().split(" ", 2)
-    return asked, content, json.loads(told)
+    asked, content, told = body.split(b" ", 2)
+    return asked.decode(), content.decode(), told
 
 
 def _lock(file: int, path: Path) -> None:

@@ -52,7 +52,7 @@ class _Worker:
                 return
             self.jobs.append(jobs.popleft())
 
-    def answers(self) -> Iterator[tuple[Job, Answer]]:
+    def answers(self) -> Iterator[Answer]:
         """What has come so far.
 
         Raises
@@ -64,7 +64,8 @@ class _Worker:
             while self.pipe.poll():
                 found = self.pipe.recv()
                 self.answered += 1
-                yield self.jobs.popleft(), found
+                self.jobs.popleft()
+                yield found
         except (OSError, EOFError, pickle.UnpicklingError):
             raise EOFError from None
 
@@ -118,8 +119,7 @@ class LocalWorkers:
                     if worker.pipe not in ready:
                         continue
                     try:
-                        for _, found in worker.answers():
-                            yield found
+                        yield from worker.answers()
                     except EOFError:
                         how = worker.end()
                         stillborn = 0 if worker.answered else stillborn + 1
