@@ -94,22 +94,26 @@ def check(id: str, options: Options, root: Path | None = None) -> Reproduced:
 
 def draw(saved: Results, root: Path | None = None) -> list[Path]:
     """Write the figure (or the table's text) of saved results, with its caption beside it."""
+    module = experiment(saved.id)
+    if hasattr(module, "figure"):
+        return write_figure(saved, module.figure(saved), module.TITLE, module.describe_figure(saved), root)
+    heading = f"# {module.TITLE[0].upper()}{module.TITLE[1:]}\n\n"
+    path = results.figures_folder(saved.quality, root) / f"{saved.id}.md"
+    results.write_whole(path, (heading + module.text(saved)).encode())
+    return [path]
+
+
+def write_figure(saved: Results, figure, title: str, caption: str, root: Path | None = None) -> list[Path]:
+    """Write a figure of saved results as png and svg, with its title and caption beside it as json."""
     from . import plots
 
-    module, target = experiment(saved.id), results.figures_folder(saved.quality, root)
-    written = {}
-    if hasattr(module, "figure"):
-        figure, origin = module.figure(saved), results.origin(saved)
-        for kind in ("png", "svg"):
-            written[target / f"{saved.id}.{kind}"] = plots.encode(figure, kind, origin)
-        side = {
-            "id": saved.id, "title": module.TITLE, "caption": module.describe_figure(saved), "seed": saved.seed,
-            "quality": saved.quality, "results": f"{saved.id}.json",
-        }
-        written[target / f"{saved.id}.json"] = (json.dumps(side, indent=1) + "\n").encode()
-    else:
-        heading = f"# {module.TITLE[0].upper()}{module.TITLE[1:]}\n\n"
-        written[target / f"{saved.id}.md"] = (heading + module.text(saved)).encode()
+    target, origin = results.figures_folder(saved.quality, root), results.origin(saved)
+    written = {target / f"{saved.id}.{kind}": plots.encode(figure, kind, origin) for kind in ("png", "svg")}
+    side = {
+        "id": saved.id, "title": title, "caption": caption, "seed": saved.seed, "quality": saved.quality,
+        "results": f"{saved.id}.json",
+    }
+    written[target / f"{saved.id}.json"] = (json.dumps(side, indent=1) + "\n").encode()
     for path, content in written.items():
         results.write_whole(path, content)
     return list(written)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 import pandas as pd
 
-from .. import plots, results
+from .. import reproduce, results
 from ..results import Results
 from .drawing import describe_figure, figure
 from .investigation import SIZES, TABLES, Findings
@@ -53,16 +52,7 @@ def write(found: Results, root: Path | None = None) -> list[Path]:
     """
     files = results.save(found, root)
     saved = results.load(ID, found.quality, root)
-    target, drawn, origin = results.figures_folder(saved.quality, root), figure(saved), results.origin(saved)
-    written = {target / f"{ID}.{kind}": plots.encode(drawn, kind, origin) for kind in ("png", "svg")}
-    side = {
-        "id": ID, "title": TITLE, "caption": describe_figure(saved), "seed": saved.seed, "quality": saved.quality,
-        "results": f"{ID}.json",
-    }
-    written[target / f"{ID}.json"] = (json.dumps(side, indent=1) + "\n").encode()
-    for path, content in written.items():
-        results.write_whole(path, content)
-    return [*files, *written]
+    return [*files, *reproduce.write_figure(saved, figure(saved), TITLE, describe_figure(saved), root)]
 
 
 def text(found: Results) -> str:
