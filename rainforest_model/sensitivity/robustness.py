@@ -1,10 +1,4 @@
-"""How far orderings survive what is not known: all parameters moved together, every system at every point.
-
-References
-----------
-McKay, Beckman and Conover (1979). A comparison of three methods for selecting values of input variables in the
-analysis of output from a computer code. *Technometrics* 21(2).
-"""
+"""How far orderings survive what is not known: all parameters moved together, every system at every point."""
 
 from __future__ import annotations
 
@@ -14,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..stats import Estimate, ordering_probability
+from ..sweep.design import LatinHypercube
 from .studies import Measure, Ordering
 
 FEWEST = 10
@@ -54,9 +49,7 @@ def hypercube(factors: int, points: int, seed: int = 1) -> np.ndarray:
     >>> sorted((4 * hypercube(2, 4)[:, 1]).astype(int).tolist())
     [0, 1, 2, 3]
     """
-    from scipy.stats import qmc
-
-    return qmc.LatinHypercube(factors, rng=np.random.default_rng(seed)).random(points)
+    return LatinHypercube(kind="lhs", points=points, seed=seed).cube(factors)
 
 
 def margin(ordering: Ordering, measured: Mapping[Measure, np.ndarray]) -> np.ndarray:

@@ -152,10 +152,11 @@ class _Scattered(Description):
 
     def rows(self, axes: tuple[Axis, ...]) -> Iterator[tuple]:
         """The axes' values at each point."""
-        for places in self._cube(len(axes)):
+        for places in self.cube(len(axes)):
             yield tuple(axis.at(float(u)) for axis, u in zip(axes, places, strict=True))
 
-    def _cube(self, sides: int) -> np.ndarray:
+    def cube(self, sides: int) -> np.ndarray:
+        """Places on so many sides of the unit cube: float64[points, sides]."""
         raise NotImplementedError
 
 
@@ -170,7 +171,7 @@ class LatinHypercube(_Scattered):
 
     kind: Literal["lhs"]
 
-    def _cube(self, sides: int) -> np.ndarray:
+    def cube(self, sides: int) -> np.ndarray:
         from scipy.stats import qmc
 
         return qmc.LatinHypercube(sides, rng=np.random.default_rng(self.seed)).random(self.points)
@@ -194,7 +195,7 @@ class Sobol(_Scattered):
             raise misfit("points", f"of a Sobol sequence are a power of two, such as {above // 2} or {above}")
         return self
 
-    def _cube(self, sides: int) -> np.ndarray:
+    def cube(self, sides: int) -> np.ndarray:
         from scipy.stats import qmc
 
         return qmc.Sobol(sides, rng=np.random.default_rng(self.seed)).random(self.points)
