@@ -136,8 +136,8 @@ def test_nothing_to_vary_is_told():
 
 
 @given(
-    low=st.one_of(st.just(0.0), st.floats(1e-3, 1e6)), width=st.floats(1e-3, 1e6), place=st.floats(0, 1), u=st.floats(0, 1),
-    unit=st.sampled_from(["ns", "count", "ratio"]),
+    low=st.one_of(st.just(0.0), st.floats(1e-3, 1e6)), width=st.floats(1e-3, 1e6), place=st.floats(0, 1),
+    u=st.floats(0, 1), unit=st.sampled_from(["ns", "count", "ratio"]),
 )
 def test_a_value_lies_in_its_range(low, width, place, u, unit):
     high = low + width
@@ -260,6 +260,21 @@ def test_a_run_that_is_broken_off_keeps_what_has_finished(store):
         broken(points)
     rest = evaluator(store)
     rest(points)
+    assert rest.simulated == 2
+
+
+def test_a_full_disk_is_no_failure_of_a_point(store, monkeypatch):
+    def full(*record):
+        raise InputError("cannot be written: No space left on device")
+
+    evaluate = evaluator(store)
+    points = sn.hypercube(len(evaluate.factors), 2)
+    with monkeypatch.context() as disk:
+        disk.setattr(store, "put", full)
+        with pytest.raises(InputError, match="cannot be written"):
+            evaluate(points)
+    rest = evaluator(store)
+    assert np.isfinite(rest(points)[TAIL]).all()
     assert rest.simulated == 2
 
 

@@ -80,6 +80,8 @@ class Evaluator:
 
         Raises
         ------
+        InputError
+            If the store cannot be written; what was written before is kept.
         SimulationError
             If a point cannot be simulated to its end; the others are kept.
         """
@@ -116,9 +118,11 @@ class Evaluator:
                 for count, done in enumerate(as_completed(under_way), start=1):
                     key = under_way[done]
                     try:
-                        self.store.put(key, key, done.result())
+                        outcomes = done.result()
                     except InputError as error:
                         self.store.put_failure(key, str(error))
+                    else:
+                        self.store.put(key, key, outcomes)
                     self.simulated += 1
                     if self.progress is not None:
                         self.progress(count, len(missing))
