@@ -33,7 +33,7 @@ def walk_alone(tables: tb.Tables, measures: int) -> Alone:
     >>> from rainforest_model.descriptions.load import system
     >>> from rainforest_model.lowering import lower
     >>> from rainforest_model.simulation import scenario
-    >>> from rainforest_model.validation import quiet
+    >>> from rainforest_model.validation.limits import quiet
     >>> alone = walk_alone(lower(scenario("S-A", quiet(system("linux-2.6.32")), "mmap", cores=1)), 2)
     >>> len(alone.latencies), alone.latencies[0] <= alone.ends[0] < alone.ends[1]
     (2, True)

@@ -48,3 +48,23 @@ def new_page(browser):
     for context in contexts:
         context.close()
     assert complaints == []
+
+
+@pytest.fixture
+def place(tmp_path):
+    """A folder with a scenario to sweep over."""
+    from sweeps import SCENARIO
+
+    (tmp_path / "scenario.toml").write_text(SCENARIO)
+    return tmp_path
+
+
+@pytest.fixture(scope="session")
+def measured():
+    """All four benchmarks, for a moment."""
+    from measurements import CORES, WORKERS
+
+    from rainforest_model import measure
+
+    asked = measure.Asked(measure.BENCHMARKS, WORKERS, WORKERS, seconds=1.5, repeats=3)
+    return measure.measure(measure.plan(asked, CORES))

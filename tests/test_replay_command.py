@@ -294,7 +294,7 @@ def test_ctrl_c_ends_replays_under_way(here):
     listen = partial(signal.signal, signal.SIGINT, signal.default_int_handler)  # a shell may have switched it off
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=listen,
-        env={**os.environ, "PYTHONPATH": str(Path(door.__file__).parents[1])},
+        env={**os.environ, "PYTHONPATH": str(Path(door.__file__).parents[2])},
     )
     try:
         time.sleep(5)  # six replays take ten times as long

@@ -16,7 +16,8 @@ from rainforest_model.lowering import lower
 from rainforest_model.reference import closed_lock
 from rainforest_model.simulation import scenario
 from rainforest_model.tables import ATOMIC
-from rainforest_model.validation import Check, CheckResult, Effort, Finding
+from rainforest_model.validation import Check, CheckResult, Effort, Finding, closed_forms, limits, windows
+from rainforest_model.validation.check import SEED
 from rainforest_model.workloads import workloads
 
 QUICK = validation.EFFORTS["quick"]
@@ -91,18 +92,18 @@ def test_a_theory_that_is_off_by_three_percent(monkeypatch, name, function):
 
 
 def test_another_lock_than_the_theory_is_about():
-    queue_lock = validation._windows(closed_lock(12, 4.0, 0.4, 100))
+    queue_lock = windows.windows_of(closed_lock(12, 4.0, 0.4, 100))
     exact = theory.ticket_lock_embedded(12, think=4.0, section=0.4, transfer=0.1).throughput
-    assert not validation._closed_form("wrong", queue_lock, "throughput", exact).result(SMALL).passed
+    assert not closed_forms.closed_form("wrong", queue_lock, "throughput", exact).result(SMALL).passed
     rates = {"n": 48, "think": 4.0, "section": 0.4, "transfer": 0.1}
-    saturated = validation._windows(closed_lock(48, 4.0, 0.4, 100))
-    assert not validation._collapsed(saturated, rates, SMALL).passed
+    saturated = windows.windows_of(closed_lock(48, 4.0, 0.4, 100))
+    assert not closed_forms.collapsed(saturated, rates, SMALL).passed
 
 
 def test_an_interval_that_is_too_wide_proves_nothing():
-    few = validation._windows(closed_lock(2, transfer_ns=0, duration="1.2 ms"))
+    few = windows.windows_of(closed_lock(2, transfer_ns=0, duration="1.2 ms"))
     exact = theory.machine_repairman(2, think=2.0, service=0.3).response
-    finding = validation._closed_form("short", few, "response", exact).find(SMALL)
+    finding = closed_forms.closed_form("short", few, "response", exact).find(SMALL)
     assert finding.low < exact < finding.high
     assert not finding.passed
     assert "too wide" in finding.note
@@ -114,7 +115,7 @@ def test_a_cost_that_is_one_tick_too_high(monkeypatch):
             super().__init__(tables, **options)
             self._a[self._layout.latency + ATOMIC] += 1  # on a line of one's own
 
-    monkeypatch.setattr(validation, "CompiledEngine", Dear)
+    monkeypatch.setattr(limits, "CompiledEngine", Dear)
     result = named("alone: sum of its operations").result(SMALL)
     assert not result.passed
     assert "on linux-2.6.32: mean" in result.note
@@ -125,7 +126,7 @@ def test_a_core_that_idles(monkeypatch):
         def run(self, until, on_slice=None):
             return super().run(until - until // 20, on_slice)
 
-    monkeypatch.setattr(validation, "CompiledEngine", Lazy)
+    monkeypatch.setattr(limits, "CompiledEngine", Lazy)
     assert not named("one core: sequential program").result(SMALL).passed
 
 
@@ -225,19 +226,19 @@ class TestCommand:
 
 
 def test_a_window_counts_what_ends_inside():
-    tables = lower(closed_lock(1), seed=f"{validation.SEED}.0")
+    tables = lower(closed_lock(1), seed=f"{SEED}.0")
     engine = CompiledEngine(tables)
     engine.run(100_000_000)
     before = engine.outcome().moments[0, 0]
     engine.run(2_000_000_000)
-    seen = validation.window(closed_lock(1), 0)
+    seen = windows.window(closed_lock(1), 0)
     assert seen.throughput == pytest.approx((engine.outcome().moments[0, 0] - before) / 19_000)
     assert seen.busy == 1.0
 
 
 def test_walking_alone_meets_every_branch():
     """Counters spill past their batch, and every n-th pass takes the long way: latencies are not all equal."""
-    quiet = validation.quiet(load.system("linux-2.6.35m"))
+    quiet = limits.quiet(load.system("linux-2.6.35m"))
     for id in ("malloc", "open", "munmap"):
         latencies = by_hand.walk_alone(lower(scenario("S-A", quiet, id, cores=12)), 100).latencies
         assert len(latencies) == 100
@@ -247,7 +248,7 @@ def test_walking_alone_meets_every_branch():
 
 def test_quiet_leaves_nothing_random():
     for id in load.systems():
-        quiet = validation.quiet(load.system(id))
+        quiet = limits.quiet(load.system(id))
         assert quiet.background == {}
         assert quiet.kernel.path_variation.value == 0
         assert quiet.id == id
