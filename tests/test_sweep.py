@@ -18,7 +18,7 @@ from sweeps import (
 
 from rainforest_model.errors import InputError
 from rainforest_model.scenario_file import load_scenario
-from rainforest_model.sweep import LocalWorkers, load_plan, summary, table
+from rainforest_model.sweep import LocalWorkers, Store, load_plan, run, summary, table
 from rainforest_model.sweep.description import Sweep
 from rainforest_model.sweep.design import Axis, Grid, LatinHypercube, Sobol
 
@@ -189,6 +189,22 @@ def test_what_was_finished_before_a_break_is_not_computed_again(place):
     rest = InProcess()
     swept(path, store, rest)
     assert [number for number, _ in rest.asked] == [4, 5]
+
+
+def test_points_that_ask_the_same_are_answered_once(place):
+    body = 'design = {kind = "lhs", points = 20}\n[[vary]]\nkey = "cores"\nlow = 0\nhigh = 2\nwhole = true'
+    path, store, workers, told = sweep_file(place, body), place / "points.store", InProcess(), []
+    with Store(store) as kept:
+        done = run(load_plan(path), kept, workers, lambda *counts: told.append(counts))
+    assert len(workers.asked) == len(told) == 3
+    assert told[-1] == (20, 20)
+    assert (len(done.outcomes) + len(done.failures), done.kept) == (20, 0)
+    frame = table(done)
+    assert frame.groupby("cores").mean_us.nunique(dropna=False).to_dict() == {0: 1, 1: 1, 2: 1}
+    again = InProcess()
+    resumed = swept(path, store, again)
+    assert (again.asked, resumed.kept) == ([], 20)
+    pd.testing.assert_frame_equal(table(resumed), frame)
 
 
 def test_two_sweeps_share_points_by_their_content(place):
