@@ -6,7 +6,7 @@ from pathlib import Path
 
 from click.testing import CliRunner
 
-from rainforest_model import cli as door
+from rainforest_model import cli
 from rainforest_model.sweep import Store, load_plan, run
 from rainforest_model.sweep.task import answer
 
@@ -57,14 +57,14 @@ def numbered(place: Path, count: int) -> Path:
 
 
 def swept(path: Path, store: Path, workers=None):
-    """What came of the sweep, and how often the workers were asked."""
+    """What came of the sweep."""
     workers = workers or InProcess()
     with Store(store) as kept:
         return run(load_plan(path), kept, workers)
 
 
 def rainforest(*arguments):
-    return CliRunner().invoke(door.cli, [str(argument) for argument in arguments], prog_name="rainforest")
+    return CliRunner().invoke(cli.cli, [str(argument) for argument in arguments], prog_name="rainforest")
 
 
 def assert_refused(result, *words: str) -> None:
