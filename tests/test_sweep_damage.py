@@ -208,7 +208,7 @@ def test_a_full_disk_loses_nothing_finished(place):
     """In a process whose files may not grow beyond a limit: the sweep ends, and goes on when there is room."""
     path, store = numbered(place, 400), place / "points.store"
     program = (
-        "import resource, sys; sys.path.insert(0, 'tests'); import sweep_tasks; from test_sweep import InProcess\n"
+        "import resource, sys; sys.path.insert(0, 'tests'); import sweep_tasks; from sweeps import InProcess\n"
         "from rainforest_model.sweep import Store, load_plan, run\n"
         "from rainforest_model.errors import InputError\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (12345, resource.RLIM_INFINITY))\n"
